@@ -1,0 +1,234 @@
+"""Every setting of every job: one frozen section a subject, one sentence a key.
+
+`config_file.load` fills it from YAML and the command line; the text under a key is what `--help` prints.
+Values are checked here (type, range, choice), so the code that uses them does not check again.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Count = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+
+
+class DataConfig(Section):
+    shards: str = ""
+    """Shard folder to train on, local or s3://."""
+    actions: list[str] | None = None
+    """Keep these actions alone, by whole name without the trailing number ('Sitting' is not 'SittingDown')."""
+    subjects: list[str] | None = None
+    """Keep these subjects alone."""
+    cache: Literal["auto", "always", "never"] = "auto"
+    """Keep the decoded training split in each worker's memory after the first pass; auto: where it fits cache_gib."""
+    cache_gib: Positive = 8.0
+    """The largest training split, decoded and in GiB a worker, that cache: auto keeps in memory."""
+    shuffle_rows: Count = 65536
+    """Rows in the shuffle buffer of a streamed epoch (a cached epoch is shuffled as a whole)."""
+
+
+class PrepareConfig(Section):
+    source: Literal["synthetic", "human36m"] = "synthetic"
+    """Where the poses come from."""
+    input: str = ""
+    """Folder or file that the source reads, local or s3://; unused by synthetic."""
+    output: str = ""
+    """Shard folder to write, local or s3://."""
+    test_subjects: list[str] = ["S9", "S11"]
+    """Subjects of the test split; all others train."""
+    rows_per_file: Count = 20_000
+    """Rows a Parquet file holds at the most; a file is the unit of work and of retry."""
+    seed: Seed = 0
+    """Seed of everything random in a source (synthetic motion, simulated detections)."""
+
+
+class SyntheticConfig(Section):
+    subjects: list[str] = ["S1", "S5", "S6", "S7", "S8", "S9", "S11"]
+    """Bodies to make; each has Human3.6M's camera rig of that subject."""
+    actions: list[str] | None = None
+    """Actions to make; null makes all that the source knows."""
+    clips: Count = 1
+    """Clips for each subject and action."""
+    frames: Count = 200
+    """Frames in a clip, at 50 a second."""
+    kernels: Count = 5
+    """Mixture kernels a joint (K)."""
+
+
+class Human36MConfig(Section):
+    poses: str = "data_3d_h36m.npz"
+    """The mocap file in prepare.input, VideoPose3D's layout."""
+    detections: str = "data_2d_h36m_cpn_ft_h36m_dbb_gmm.npz"
+    """The 2D file in prepare.input: mixtures (T, 17, K, 5) in DiffPose's layout or points (T, 17, 2) in VideoPose3D's."""
+    image_size: Literal["camera", "published"] = "camera"
+    """Normalise by each camera's own image size, or by 1000 x 1000 for all as the published code does."""
+    sigma_unit: Literal["pixels", "normalised"] = "pixels"
+    """Unit of sigma in the mixture file; DiffPose's own code uses the numbers as if normalised."""
+    point_sigma_px: Positive = 5.0
+    """Sigma, in pixels, of the one kernel made from a plain 2D point."""
+
+
+class ModelConfig(Section):
+    width: Annotated[int, Field(ge=4)] = 96
+    """Channels of a node in both networks (C); a multiple of heads, and even."""
+    layers: Count = 5
+    """Attention and graph layers of each network (L)."""
+    heads: Count = 4
+    """Attention heads."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
+    """Dropout in the blocks' sublayers; attention and graph convolutions keep 0.1 as published."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> ModelConfig:
+        if self.width % self.heads or self.width % 2:
+            raise ValueError(f"width {self.width} is not an even multiple of heads {self.heads}")
+        return self
+
+
+class DiffusionConfig(Section):
+    schedule: Literal["linear", "quad", "const", "jsd", "sigmoid", "cosine"] = "linear"
+    """Shape of the noise schedule."""
+    beta_start: Positive = 1e-4
+    """First beta (linear, quad, sigmoid)."""
+    beta_end: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    """Last beta (linear, quad, sigmoid, const)."""
+    steps: Annotated[int, Field(ge=2)] = 51
+    """Number of diffusion steps (T)."""
+    noise_scale: Literal["constant", "mixture"] = "constant"
+    """Noise on u, v: the published constant 0.1, or the drawn kernel's own sigma; x, y, z always have 1."""
+    sampling: Literal["uniform", "quad", "list"] = "uniform"
+    """How the DDIM steps are chosen from the window: evenly, as squares, or as step_list gives them."""
+    window: Count = 12
+    """DDIM starts below this step (uniform, quad)."""
+    count: Count = 2
+    """Number of DDIM steps (uniform, quad)."""
+    step_list: list[Annotated[int, Field(ge=0)]] = [0, 6]
+    """The DDIM steps, ascending, for sampling: list."""
+    eta: Share = 0.0
+    """Fresh noise in a DDIM step: 0 is deterministic, 1 is as much as in DDPM."""
+
+    @model_validator(mode="after")
+    def _steps_exist(self) -> DiffusionConfig:
+        if self.beta_start > self.beta_end:
+            raise ValueError(f"beta_start {self.beta_start} is above beta_end {self.beta_end}")
+        if self.sampling == "list":
+            if not self.step_list or sorted(set(self.step_list)) != self.step_list:
+                raise ValueError(f"step_list {self.step_list} is not ascending")
+            if self.step_list[-1] >= self.steps:
+                raise ValueError(f"step_list reaches {self.step_list[-1]}, steps is {self.steps}")
+        else:
+            if self.window > self.steps:
+                raise ValueError(f"window {self.window} is larger than steps {self.steps}")
+            if self.count > self.window:
+                raise ValueError(f"count {self.count} is larger than window {self.window}")
+        return self
+
+
+class TrainConfig(Section):
+    output: str = ""
+    """The run: checkpoints, logs and, at model/, the bundle; local or s3://. The same command again resumes it."""
+    lifter_epochs: Annotated[int, Field(ge=0)] = 50
+    """Epochs of stage 1, the lifter; 0 with train.lifter."""
+    denoiser_epochs: Annotated[int, Field(ge=0)] = 50
+    """Epochs of stage 2, the denoiser; 0 stops after the lifter."""
+    lifter: str = ""
+    """Bundle whose lifter is used instead of training one (its width and layers must be the config's)."""
+    batch: Count = 1024
+    """Poses in a step, over all workers together."""
+    learning_rate: Positive = 1e-3
+    """Adam's learning rate at the start."""
+    decay: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Factor on the learning rate, decay ** (epoch / decay_epochs), applied every decay_epochs."""
+    decay_epochs: Count = 60
+    """Epochs between two changes of the learning rate."""
+    clip: NonNegative = 1.0
+    """Largest gradient norm; 0 turns clipping off."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the moving average of the weights; 0 turns it off. The bundle holds the average."""
+    flip: bool = True
+    """Mirror a random half of each batch."""
+    draw: bool = True
+    """Draw the 2D input from the mixture's kernels; false takes the heaviest kernel's mean."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """Arithmetic of the networks; bf16 is autocast, the weights stay float32."""
+    workers: Count = 1
+    """Ray Train workers."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; auto takes a GPU a worker if the cluster has one."""
+    max_failures: Annotated[int, Field(ge=-1)] = 3
+    """Lost workers to replace before the run fails; -1 is no limit."""
+    holdout_subjects: list[str] = ["S8"]
+    """Training subjects kept out of training, on which the best epoch is chosen."""
+    holdout_poses: Count = 8192
+    """Held-out poses evaluated each epoch, evenly spaced over the held-out rows."""
+    evaluate_every: Count = 1
+    """Epochs between two evaluations on held-out poses; the last epoch always is."""
+    seed: Seed = 0
+    """Seed of weights, order, draws and noise."""
+
+
+class InferConfig(Section):
+    bundle: str = ""
+    """Model bundle, local or s3://."""
+    input: str = ""
+    """Shard folder to lift, local or s3://."""
+    output: str = ""
+    """Folder for predictions and report, local or s3://. The same command again does what is missing."""
+    split: str | None = "test"
+    """Split to lift; null lifts every split."""
+    batch: Count = 1024
+    """Poses in one pass of the network."""
+    flips: bool = True
+    """Average with the prediction of the mirrored pose."""
+    hypotheses: Count = 1
+    """Poses drawn for each input; above 1 each starts from its own draw of the mixture's kernels."""
+    precision: Literal["float32", "bf16"] = "float32"
+    """Arithmetic of the networks."""
+    workers: Count = 1
+    """Actors that lift, each with the model loaded once."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to lift; auto takes a GPU an actor if the cluster has one."""
+    on_bad_shard: Literal["fail", "skip"] = "fail"
+    """What to do with a shard that cannot be read: end the job, or leave it out, count it and list it."""
+    seed: Seed = 0
+    """Seed of the hypotheses."""
+
+
+class OfficialConfig(Section):
+    lifter: str = ""
+    """Published lifter checkpoint (.pth)."""
+    denoiser: str = ""
+    """Published diffusion checkpoint (.pth)."""
+    output: str = ""
+    """Bundle folder to write."""
+
+
+class RayConfig(Section):
+    address: str | None = None
+    """Cluster to join; null joins the one that RAY_ADDRESS or `ray job submit` gives, else starts Ray here."""
+    num_cpus: Count | None = None
+    """CPUs of a Ray started here; null takes all."""
+
+
+class Config(Section):
+    """One section a subject; each job reads the sections it needs."""
+
+    data: DataConfig = DataConfig()
+    prepare: PrepareConfig = PrepareConfig()
+    synthetic: SyntheticConfig = SyntheticConfig()
+    human36m: Human36MConfig = Human36MConfig()
+    model: ModelConfig = ModelConfig()
+    diffusion: DiffusionConfig = DiffusionConfig()
+    train: TrainConfig = TrainConfig()
+    infer: InferConfig = InferConfig()
+    official: OfficialConfig = OfficialConfig()
+    ray: RayConfig = RayConfig()

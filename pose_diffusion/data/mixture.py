@@ -1,0 +1,64 @@
+"""Gaussian mixtures of 2D joints: K kernels a joint, each (weight, mean u, mean v, sigma u, sigma v), heaviest first.
+
+The layout is that of DiffPose's mixture files (arXiv 2211.16940): axis-aligned Gaussians, sigma a standard deviation.
+Functions on whole batches: numpy where shards are made, torch where they are consumed on a device.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+WEIGHT, MEAN, SIGMA = slice(0, 1), slice(1, 3), slice(3, 5)
+
+
+def normalise(mixture: np.ndarray) -> np.ndarray:
+    """Weights clipped at 0 and divided by their sum, kernels sorted heaviest first (stable).
+
+    mixture: (..., K, 5). A joint whose weights are all 0 gets equal ones. Returns a new float32 array.
+    """
+    mixture = np.array(mixture, dtype=np.float32)
+    weight = np.maximum(mixture[..., 0], 0)  # (..., K)
+    total = weight.sum(-1, keepdims=True)
+    mixture[..., 0] = np.where(total > 0, weight / np.where(total > 0, total, 1), 1 / mixture.shape[-2])
+    order = np.argsort(-mixture[..., 0], axis=-1, kind="stable")
+    return np.take_along_axis(mixture, order[..., None], axis=-2)
+
+
+def from_points(points: np.ndarray, sigma: np.ndarray | float) -> np.ndarray:
+    """One kernel a point. points: (..., 2); sigma: broadcastable to (..., 2). Returns (..., 1, 5) float32."""
+    points = np.asarray(points, dtype=np.float32)
+    mixture = np.empty((*points.shape[:-1], 1, 5), np.float32)
+    mixture[..., 0, WEIGHT] = 1
+    mixture[..., 0, MEAN] = points
+    mixture[..., 0, SIGMA] = sigma
+    return mixture
+
+
+def pixels_to_screen(mixture: np.ndarray, width: int, height: int, sigma_in_pixels: bool = True) -> np.ndarray:
+    """Means (and sigmas) from pixels to normalised screen units: u = 2 px / width - 1, v = 2 py / width - height / width.
+
+    mixture: (..., 5). Returns a new float32 array.
+    """
+    mixture = np.array(mixture, dtype=np.float32)
+    mixture[..., MEAN] = mixture[..., MEAN] * (2 / width) - np.array([1, height / width], np.float32)
+    if sigma_in_pixels:
+        mixture[..., SIGMA] *= 2 / width
+    return mixture
+
+
+def heaviest(mixture: torch.Tensor) -> torch.Tensor:
+    """Mean and sigma of each joint's first kernel. (..., K, 5) -> (..., 4)."""
+    return mixture[..., 0, 1:]
+
+
+def draw_kernel(mixture: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
+    """Mean and sigma of one kernel a joint, drawn by weight. (..., K, 5) -> (..., 4)."""
+    if mixture.shape[-2] == 1:
+        return heaviest(mixture)
+    cumulative = mixture[..., 0].cumsum(-1)  # (..., K)
+    # Rounding may leave the last cumulative weight below 1, so the draw is scaled to it and the last bound is left out.
+    draw = torch.rand(mixture.shape[:-2], generator=generator, device=mixture.device).unsqueeze(-1) * cumulative[..., -1:]
+    chosen = (draw >= cumulative[..., :-1]).sum(-1)  # (...,)
+    index = chosen[..., None, None].expand(*mixture.shape[:-2], 1, 4)
+    return mixture[..., 1:].gather(-2, index).squeeze(-2)

@@ -1,0 +1,64 @@
+"""What a source yields: clips (a sequence announced, not yet read) and sequences (its poses in arrays)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Consecutive poses of one subject, action and camera; T frames, K kernels.
+
+    mixture: (T, 17, K, 5) float32, weight, mean u, mean v, sigma u, sigma v; normalised screen units; heaviest first.
+    pose_3d: (T, 17, 3) float32 metres in the camera frame, minus the pelvis; None where unknown.
+    root_3d: (T, 3) float32, the pelvis in the camera frame, metres; None where unknown.
+    frame: (T,) int32, 0-based. width, height: image size in pixels.
+    """
+
+    subject: str
+    action: str
+    camera: str
+    frame: np.ndarray
+    mixture: np.ndarray
+    width: int
+    height: int
+    pose_3d: np.ndarray | None = None
+    root_3d: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def where(self) -> str:
+        return f"{self.subject or '?'} / {self.action or '?'} / camera {self.camera or '?'}"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A sequence that `load` reads on whichever machine calls it; `load` is picklable.
+
+    Keys and row count are known beforehand, so that the plan of the output files depends on the input alone.
+    """
+
+    subject: str
+    action: str
+    camera: str
+    rows: int
+    load: Callable[[], Sequence] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set ready to be turned into shards.
+
+    clips: in output order. cameras: '<subject>/<camera>' -> plain dict of its parameters (see `camera.Camera`), may be
+    empty. description: converter name and settings, for the manifest. kernels: K of every mixture.
+    """
+
+    clips: list[Clip]
+    kernels: int
+    cameras: dict[str, dict]
+    description: dict

@@ -1,0 +1,14 @@
+"""The one error that means 'what you gave me is wrong', told apart from a fault of the program."""
+
+from __future__ import annotations
+
+
+class InputError(ValueError):
+    """Bad input or configuration: the message is one line that says which file, row or key, and what was expected.
+
+    Jobs print the line without a stack trace and exit with 2.
+    """
+
+
+class RunError(RuntimeError):
+    """A run that could not be finished: the message is one line; jobs print it and exit with 1."""
