@@ -44,10 +44,11 @@ def filesystem(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
 
 def arrow_filesystem(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
     """The pyarrow filesystem of a path and the path inside it, as Ray and pyarrow's readers take them."""
-    if is_remote(path) and not path.startswith("file://"):
-        fs, inner = filesystem(path)
-        return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(fs)), inner
-    return pyarrow.fs.LocalFileSystem(), filesystem(path)[1]
+    inner = filesystem(path)[1]
+    if path.startswith("s3://"):
+        # from_uri takes AWS_ENDPOINT_URL from the environment; S3FileSystem() would not.
+        return pyarrow.fs.FileSystem.from_uri(f"s3://{inner}")
+    return pyarrow.fs.LocalFileSystem(), inner
 
 
 @contextlib.contextmanager
@@ -85,13 +86,18 @@ def size(path: str) -> int:
         return int(fs.size(inner))
 
 
-def list_files(folder: str, suffix: str = "") -> list[str]:
-    """Paths of all files below a folder, relative to it and sorted. An absent folder holds none."""
+def list_sizes(folder: str, suffix: str = "") -> dict[str, int]:
+    """Path, relative to the folder, and bytes of every file below it, sorted. An absent folder holds none."""
     fs, inner = filesystem(folder)
     with _clear_errors(folder):
-        found = fs.find(inner)
-    names = (name[len(inner) :].lstrip("/") for name in found if name.endswith(suffix))
-    return sorted(name for name in names if name and _TEMPORARY not in name)
+        found = fs.find(inner, detail=True)
+    sizes = {name[len(inner) :].lstrip("/"): int(entry["size"]) for name, entry in found.items() if name.endswith(suffix)}
+    return {name: sizes[name] for name in sorted(sizes) if name and _TEMPORARY not in name}
+
+
+def list_files(folder: str, suffix: str = "") -> list[str]:
+    """Paths of all files below a folder, relative to it and sorted. An absent folder holds none."""
+    return list(list_sizes(folder, suffix))
 
 
 def open_file(path: str):

@@ -1,0 +1,145 @@
+"""Writing and reading the Parquet files of a shard folder (see `schema` for the columns, `manifest` for the folder)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence as SequenceOf
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pose_diffusion import storage
+from pose_diffusion.data import schema
+from pose_diffusion.data.manifest import Manifest, Selection, ShardFile, Span
+from pose_diffusion.data.sequence import Sequence
+from pose_diffusion.errors import InputError
+
+ROW_GROUP = 4096
+_PLAN = b"pose_diffusion.plan"
+
+
+def write(folder: str, path: str, split: str, sequences: Iterable[Sequence], plan: str = "") -> ShardFile:
+    """Publishes the sequences as one file. `plan` is kept in its footer and tells which run and part made it.
+
+    Raises InputError for poses that no reader would take (shape, K, NaN, weights), naming the sequence.
+    """
+    tables, spans = [], []
+    for sequence in sequences:
+        table = schema.to_table(sequence)
+        schema.check_rows(table, sequence.where)
+        tables.append(table)
+        spans.append(Span(subject=sequence.subject, action=sequence.action, camera=sequence.camera, rows=len(sequence)))
+    if len({table.schema for table in tables}) != 1:
+        raise InputError(f"{path}: sequences of different K cannot share a file")
+    table = pa.concat_tables(tables).unify_dictionaries()
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), _PLAN: plan.encode()})
+    full = storage.join(folder, path)
+    with storage.publish(full) as temporary:
+        # Float mantissas hardly compress, and reading them raw is what training waits for; strings are dictionaries anyway.
+        pq.write_table(table, temporary, compression="none", use_dictionary=list(schema.KEYS), row_group_size=ROW_GROUP)
+    return describe(folder, path, split, spans)
+
+
+def describe(folder: str, path: str, split: str, spans: list[Span] | None = None) -> ShardFile:
+    """The manifest's entry of a file that is there; the spans are read from it unless given."""
+    full = storage.join(folder, path)
+    if spans is None:
+        spans = spans_of(read_table(full, list(schema.KEYS)))
+    return ShardFile(
+        path=path,
+        split=split,
+        rows=sum(span.rows for span in spans),
+        bytes=storage.size(full),
+        sha256=storage.sha256(full),
+        spans=spans,
+    )
+
+
+def plan_of(folder: str, path: str) -> str | None:
+    """The plan in a file's footer; None where there is no such file or it is not a shard."""
+    full = storage.join(folder, path)
+    if not storage.exists(full):
+        return None
+    try:
+        with storage.open_file(full) as file:
+            metadata = pq.read_schema(file).metadata or {}
+    except (pa.ArrowException, OSError):
+        return None
+    return metadata.get(_PLAN, b"").decode()
+
+
+def spans_of(table: pa.Table) -> list[Span]:
+    """Runs of rows with the same subject, action and camera, in order."""
+    if not len(table):
+        return []
+    # Dictionary codes are compared, not strings: one file is one chunk or has unified dictionaries.
+    columns = [table[key].unify_dictionaries().combine_chunks() for key in schema.KEYS]
+    codes = np.stack([np.asarray(column.indices) for column in columns])  # (3, rows)
+    starts = np.flatnonzero(np.r_[True, (codes[:, 1:] != codes[:, :-1]).any(0)])
+    rows = np.diff(np.r_[starts, len(table)])
+    return [
+        Span(**{key: column[int(start)].as_py() for key, column in zip(schema.KEYS, columns, strict=True)}, rows=int(count))
+        for start, count in zip(starts, rows, strict=True)
+    ]
+
+
+def read_table(path: str, columns: SequenceOf[str] | None = None) -> pa.Table:
+    """A file's columns (None: all), with its schema checked but not its values.
+
+    Raises InputError for a file that is missing, truncated, not Parquet, or of another schema.
+    """
+    try:
+        with storage.open_file(path) as file, pq.ParquetFile(file) as parquet:
+            schema.check_schema(parquet.schema_arrow, path, columns)
+            return parquet.read(columns=list(columns) if columns is not None else None)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+
+
+def read(path: str, columns: SequenceOf[str] | None = None, kernels: int | None = None, require_3d: bool = False) -> pa.Table:
+    """A file's columns, schema and values checked. `kernels`: the K it must have. Raises InputError with file, row, column."""
+    table = read_table(path, columns)
+    if kernels is not None and "mixture" in table.column_names and table["mixture"].type.shape[1] != kernels:
+        raise InputError(f"{path}: column 'mixture' has K = {table['mixture'].type.shape[1]}, expected {kernels}")
+    schema.check_rows(table, path, require_3d)
+    return table
+
+
+def select(table: pa.Table, selection: Selection) -> pa.Table:
+    """The rows that a selection keeps (its split aside)."""
+    if selection.actions is None and selection.subjects is None and not selection.without_subjects:
+        return table
+    # Decided once for each sequence, then for all its rows.
+    keep = [np.full(span.rows, selection.holds(span.subject, span.action)) for span in spans_of(table)]
+    mask = np.concatenate(keep) if keep else np.zeros(0, bool)
+    return table if mask.all() else table.filter(pa.array(mask))
+
+
+def read_evenly(folder: str, manifest: Manifest, selection: Selection, most: int, columns: SequenceOf[str]) -> pa.Table:
+    """At most `most` selected rows, evenly spaced over all of them, in order. Reads the selected files one by one."""
+    files = selection.files(manifest)
+    total = sum(selection.count(file) for file in files)
+    wanted = np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))
+    parts, start = [], 0
+    for file in files:
+        count = selection.count(file)
+        rows = wanted[(wanted >= start) & (wanted < start + count)] - start
+        start += count
+        if len(rows):
+            table = read(storage.join(folder, file.path), [*schema.KEYS, *columns], manifest.kernels)
+            parts.append(select(table, selection).select(list(columns)).take(pa.array(rows)))
+    if not parts:
+        raise InputError(f"{folder}: no rows selected")
+    return pa.concat_tables(parts)
+
+
+def batches(table: pa.Table, rows: int) -> Iterator[pa.Table]:
+    """Consecutive slices of at most `rows` rows."""
+    for start in range(0, len(table), rows):
+        yield table.slice(start, rows)
+
+
+def missing_3d(table: pa.Table) -> bool:
+    """Whether some row has no pose_3d."""
+    return bool(pc.any(pc.is_null(table["pose_3d"].combine_chunks().storage)).as_py()) if len(table) else False
