@@ -1,0 +1,121 @@
+"""Chebyshev graph convolution on a fixed graph of N nodes.
+
+    y = sum_k T_k(L) x W_k + b,  k = 0..K,   T_0 = I, T_1 = L, T_k = 2 L T_{k-1} - T_{k-2},   L = I - D^-1/2 A D^-1/2
+
+with A the row-normalised adjacency with self-loops and D its row sums (Defferrard et al., arXiv 1606.09375; as GraFormer,
+arXiv 2109.08364, uses it with K = 2). The graph never changes, so the T_k are one constant matrix, and the K + 1 terms
+cost one matrix product over the features and one over the nodes, with no copy between them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+ORDER = 2
+CONVOLUTION_DROPOUT = 0.1
+
+
+def chebyshev_terms(adjacency: np.ndarray, order: int = ORDER) -> Tensor:
+    """T_0 .. T_order of the graph's Laplacian. (N, N) -> (order + 1, N, N) float32."""
+    a = torch.as_tensor(adjacency, dtype=torch.float64)
+    scale = a.sum(1).rsqrt()
+    identity = torch.eye(len(a), dtype=torch.float64)
+    laplacian = identity - scale[:, None] * a * scale
+    terms = [identity, laplacian]
+    while len(terms) <= order:
+        terms.append(2 * laplacian @ terms[-1] - terms[-2])
+    return torch.stack(terms[: order + 1]).float()
+
+
+def mix(matrix: Tensor, x: Tensor) -> Tensor:
+    """Combines nodes: (M, N) times (B, N, C) -> (B, M, C), without the transposed copies that matmul's folding makes."""
+    return torch.bmm(matrix.expand(len(x), *matrix.shape), x)
+
+
+class Dropout(nn.Module):
+    """Dropout that spends 16 random bits an element on a CPU, where torch's own draws each from a slow Bernoulli.
+
+    The kept share is that of p to 1/65536. On other devices it is torch's dropout.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        if x.device.type != "cpu":
+            return F.dropout(x, self.p)
+        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)  # 4 elements a word
+        bits = words.view(torch.int16)[: x.numel()].view(x.shape)
+        keep = (bits >= round(self.p * 65536) - 32768).to(x.dtype)
+        return x * keep.mul_(1 / (1 - self.p))
+
+
+class ChebyshevConv(nn.Module):
+    """(B, N, in_channels) -> (B, N, out_channels). The weight is kept as (in, K + 1, out): what the product reads."""
+
+    terms: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, adjacency: np.ndarray) -> None:
+        super().__init__()
+        terms = chebyshev_terms(adjacency)
+        kinds, nodes, _ = terms.shape
+        self.weight = nn.Parameter(torch.empty(in_channels, kinds, out_channels))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        # Whichever side is narrower goes through the nodes' product.
+        self.nodes_first = in_channels < out_channels
+        if self.nodes_first:
+            matrix = terms.transpose(0, 1).reshape(nodes * kinds, nodes)  # row n K' + k: T_k[n]
+        else:
+            matrix = terms.permute(1, 2, 0).reshape(nodes, nodes * kinds)  # column m K' + k: T_k[:, m]
+        self.register_buffer("terms", matrix.contiguous(), persistent=False)
+        # Xavier's normal as the published code applies it, to a weight laid out (K + 1, 1, in, out).
+        nn.init.normal_(self.weight, std=math.sqrt(2 / (in_channels * out_channels * (kinds + 1))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, nodes, _ = x.shape
+        channels, kinds, width = self.weight.shape
+        if self.nodes_first:
+            mixed = mix(self.terms, x).view(batch, nodes, kinds * channels)
+            return F.linear(mixed, self.weight.permute(2, 1, 0).reshape(width, kinds * channels), self.bias)
+        features = torch.matmul(x, self.weight.view(channels, kinds * width))  # (B, N, (K + 1) out)
+        return mix(self.terms, features.view(batch, nodes * kinds, width)) + self.bias
+
+
+class GraphConv(nn.Module):
+    """Chebyshev convolution, ReLU, dropout. (A ReLU after the dropout, as published, would change nothing.)"""
+
+    def __init__(self, width: int, adjacency: np.ndarray) -> None:
+        super().__init__()
+        self.conv = ChebyshevConv(width, width, adjacency)
+        self.dropout = Dropout(CONVOLUTION_DROPOUT)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.dropout(F.relu(self.conv(x)))
+
+
+class LearnableGraph(nn.Module):
+    """Two linear layers over a graph that is itself learnt, C -> 2C -> C (GraFormer's replacement of the feed-forward).
+
+    The matrix A is normalised by its column sums c, A_ij / sqrt((c_i + 1e-5) (c_j + 1e-5)), and not symmetrised.
+    """
+
+    def __init__(self, nodes: int, width: int) -> None:
+        super().__init__()
+        self.adjacency = nn.Parameter(torch.eye(nodes))
+        self.widen = nn.Linear(width, 2 * width)
+        self.narrow = nn.Linear(2 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scale = (self.adjacency.sum(0) + 1e-5).rsqrt()
+        graph = scale[:, None] * self.adjacency * scale
+        hidden = F.relu(self.widen(mix(graph, x)))  # (B, N, 2C)
+        # Features first: the nodes' product then runs over C channels instead of 2C.
+        return mix(graph, F.linear(hidden, self.narrow.weight)) + self.narrow.bias
