@@ -1,0 +1,186 @@
+"""The prediction shard: a Parquet file with a row for each row of the pose shard of the same name, in its order.
+
+Columns: subject, action, camera, frame, width, height as in the input; then fixed-shape tensors of float32
+    pose_2d      (17, 2)     what was lifted: the heaviest kernel's mean, normalised screen
+    pose_3d      (17, 3)     metres, camera frame, minus the pelvis
+    spread_mm    (17)        RMS distance of the hypotheses' joints from their mean; 0 with one hypothesis
+    truth_3d     (17, 3)     as pose_3d; null where unknown
+    hypotheses   (H, 17, 3)  as pose_3d; only where asked for
+and for each method (lifter, diffusion, ...; the last is the one that pose_3d holds), null where the truth is unknown
+    METHOD_joint_mm  (17)    error of each joint
+    METHOD_p_mpjpe_mm, METHOD_n_mpjpe_mm  float32
+    METHOD_3d        (17, 3) its pose, for velocity errors; not for the last method and the oracle
+The method 'oracle' is the hypothesis of each pose with the lowest MPJPE, chosen by the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from pose_diffusion import metrics, storage
+from pose_diffusion.data import schema
+from pose_diffusion.data.mixture import MEAN
+from pose_diffusion.data.schema import tensor_column, tensor_values
+from pose_diffusion.errors import InputError, RunError
+from pose_diffusion.skeleton import N_JOINTS
+
+VERSION = 1
+ORACLE = "oracle"
+COPIED = (*schema.KEYS, "frame", "width", "height")
+_VERSION, _METHODS = b"pose_diffusion.predictions", b"pose_diffusion.methods"
+_POSE = (N_JOINTS, 3)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a prediction file holds: its methods in order (the last but the oracle is pose_3d's), hypotheses (0: none)."""
+
+    methods: tuple[str, ...]
+    hypotheses: int
+
+    @property
+    def final(self) -> str:
+        return [method for method in self.methods if method != ORACLE][-1]
+
+    @property
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each tensor column."""
+        shapes: dict[str, tuple[int, ...]] = {"pose_2d": (N_JOINTS, 2), "pose_3d": _POSE, "spread_mm": (N_JOINTS,)}
+        shapes |= {"truth_3d": _POSE}
+        shapes |= {f"{method}_joint_mm": (N_JOINTS,) for method in self.methods}
+        shapes |= {f"{method}_3d": _POSE for method in self.methods if method not in (self.final, ORACLE)}
+        return shapes | ({"hypotheses": (self.hypotheses, *_POSE)} if self.hypotheses else {})
+
+
+def build(
+    rows: pa.Table,
+    poses: Mapping[str, np.ndarray | torch.Tensor],
+    spread_mm: np.ndarray | torch.Tensor | None = None,
+    hypotheses: np.ndarray | torch.Tensor | None = None,
+    keep_hypotheses: bool = False,
+) -> pa.Table:
+    """Predictions for rows of a pose shard, with their errors where the truth is known.
+
+    poses: method -> (N, 17, 3) metres; the last is the one to publish as pose_3d. spread_mm: (N, 17), None is 0.
+    hypotheses: (N, H, 17, 3) metres; with H > 1 they give the oracle's errors, and are kept if asked.
+    Raises RunError for a pose that is not finite.
+    """
+    centred = {method: _centre(pose) for method, pose in poses.items()}  # each (N, 17, 3)
+    final = list(centred)[-1]
+    truth = tensor_values(rows["pose_3d"])  # NaN where unknown
+    known = rows["pose_3d"].combine_chunks().is_valid().to_numpy(zero_copy_only=False)
+    for method, pose in centred.items():
+        finite = pose.isfinite().flatten(1).all(1)
+        if not finite.all():
+            raise RunError(f"row {int((~finite).int().argmax())}: the {method}'s pose is not finite")
+    spread = np.zeros((len(rows), N_JOINTS), np.float32) if spread_mm is None else np.asarray(spread_mm)
+
+    columns = {name: rows[name] for name in COPIED}
+    columns |= {
+        "pose_2d": tensor_column(tensor_values(rows["mixture"])[:, :, 0, MEAN], len(rows), (N_JOINTS, 2)),
+        "pose_3d": tensor_column(centred[final].numpy(), len(rows), _POSE),
+        "spread_mm": tensor_column(spread, len(rows), (N_JOINTS,)),
+        "truth_3d": _nullable(truth, known),
+    }
+    target = metrics.centre(torch.from_numpy(truth[known]))
+    scored = {method: pose[torch.from_numpy(known)] for method, pose in centred.items()}
+    if hypotheses is not None and hypotheses.shape[1] > 1:
+        all_hypotheses = _centre(hypotheses)
+        scored = {ORACLE: best_hypothesis(all_hypotheses[torch.from_numpy(known)], target), **scored}
+        if keep_hypotheses:
+            columns["hypotheses"] = tensor_column(all_hypotheses.numpy(), len(rows), tuple(all_hypotheses.shape[1:]))
+    for method, pose in scored.items():
+        columns[f"{method}_joint_mm"] = _nullable(metrics.joint_errors(pose, target).numpy(), known)
+        columns[f"{method}_p_mpjpe_mm"] = _nullable(metrics.p_mpjpe(pose, target).numpy(), known)
+        columns[f"{method}_n_mpjpe_mm"] = _nullable(metrics.n_mpjpe(pose, target).numpy(), known)
+        if method not in (final, ORACLE):
+            columns[f"{method}_3d"] = _nullable(pose.numpy(), known)
+    metadata = {_VERSION: str(VERSION).encode(), _METHODS: ",".join(scored).encode()}
+    return pa.table(columns).replace_schema_metadata(metadata)
+
+
+def best_hypothesis(hypotheses: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """The hypothesis of each pose with the lowest MPJPE. (N, H, 17, 3) and (N, 17, 3) -> (N, 17, 3)."""
+    best = metrics.mpjpe(hypotheses, truth.unsqueeze(1)).argmin(1)  # (N,)
+    return hypotheses[torch.arange(len(best), device=best.device), best]
+
+
+def write(path: str, table: pa.Table, metadata: Mapping[str, str] | None = None) -> None:
+    """Publishes predictions as one file, with more key-value metadata in its footer if given."""
+    extra = {key.encode(): value.encode() for key, value in (metadata or {}).items()}
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **extra})
+    with storage.publish(path) as temporary:
+        pq.write_table(table, temporary, compression="none", use_dictionary=list(schema.KEYS))
+
+
+def layout(found: pa.Schema, where: str) -> Layout:
+    """What a file of this schema holds. Raises InputError where it is not a prediction file of this version."""
+    metadata = found.metadata or {}
+    version = metadata.get(_VERSION, b"none").decode()
+    if version != str(VERSION):
+        raise InputError(f"{where}: prediction schema version {version}, expected {VERSION}")
+    methods = tuple(metadata.get(_METHODS, b"").decode().split(","))
+    if set(methods) <= {"", ORACLE}:
+        raise InputError(f"{where}: no methods named in the file's metadata")
+    shape = getattr(found.field("hypotheses").type, "shape", ()) if "hypotheses" in found.names else (0,)
+    return Layout(methods, shape[0] if shape else 0)
+
+
+def check_schema(found: pa.Schema, where: str, columns: Sequence[str] | None = None) -> Layout:
+    """The layout, after checking the columns (None: all). Raises InputError for a missing one or another type."""
+    held = layout(found, where)
+    tensors = {name: pa.fixed_shape_tensor(pa.float32(), shape) for name, shape in held.tensors.items()}
+    numbers = {f"{method}_{kind}_mm": pa.float32() for method in held.methods for kind in ("p_mpjpe", "n_mpjpe")}
+    copied = {field.name: field.type for field in schema.schema(1) if field.name in COPIED}
+    for name, kind in {**copied, **tensors, **numbers}.items():
+        if columns is not None and name not in columns:
+            continue
+        if name not in found.names:
+            raise InputError(f"{where}: no column '{name}'")
+        if not found.field(name).type.equals(kind):
+            raise InputError(f"{where}: column '{name}': expected {kind}, got {found.field(name).type}")
+    return held
+
+
+def read(path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """Columns of a file (None: all), its schema checked.
+
+    Raises InputError for a file that is missing, truncated, not Parquet, or no prediction file of this version.
+    """
+    try:
+        with storage.open_file(path) as file, pq.ParquetFile(file) as parquet:
+            check_schema(parquet.schema_arrow, path, columns)
+            table = parquet.read(columns=list(columns) if columns is not None else None)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+    for name in ("pose_2d", "pose_3d", "spread_mm"):
+        if name in table.column_names:
+            bad = ~np.isfinite(tensor_values(table[name])).reshape(len(table), -1).all(1)
+            if bad.any():
+                raise InputError(f"{path}: row {int(bad.argmax())}, column '{name}': a value is not finite")
+    return table
+
+
+def _centre(pose: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """Minus the pelvis, float32, on the CPU."""
+    return metrics.centre(torch.as_tensor(pose).detach().float().cpu())
+
+
+def _nullable(values: np.ndarray, known: np.ndarray) -> pa.Array:
+    """A column of float32 numbers or tensors. values: a row for each row of `known`, or for each True in it."""
+    if values.shape[1:] and known.all():
+        return tensor_column(values, len(known), values.shape[1:])
+    full = np.zeros((len(known), *values.shape[1:]), np.float32)
+    full[known] = values[known] if len(values) == len(known) else values
+    if not values.shape[1:]:
+        return pa.array(full, mask=~known)
+    kind = pa.fixed_shape_tensor(pa.float32(), values.shape[1:])
+    size = int(np.prod(values.shape[1:]))
+    flat = pa.FixedSizeListArray.from_arrays(pa.array(full.reshape(-1)), size, mask=pa.array(~known))
+    return pa.ExtensionArray.from_storage(kind, flat)
