@@ -75,6 +75,8 @@ class Human36MConfig(Section):
     """Unit of sigma in the mixture file; DiffPose's own code uses the numbers as if normalised."""
     point_sigma_px: Positive = 5.0
     """Sigma, in pixels, of the one kernel made from a plain 2D point."""
+    drop: list[str] = ["S11/Directions"]
+    """Sequences, as subject/action, left out of both files; the default is the recording known to be corrupted."""
 
 
 class ModelConfig(Section):
@@ -150,6 +152,10 @@ class TrainConfig(Section):
     """Factor on the learning rate, decay ** (epoch / decay_epochs), applied every decay_epochs."""
     decay_epochs: Count = 60
     """Epochs between two changes of the learning rate."""
+    anneal: Literal["steps", "cosine"] = "steps"
+    """How the learning rate falls: in steps as published (decay, decay_epochs), or as a half cosine to 0 over each stage."""
+    lifter_loss: Literal["squared", "distance"] = "squared"
+    """Loss of the lifter: squared error as published, or mean joint distance, which is what MPJPE measures."""
     clip: NonNegative = 1.0
     """Largest gradient norm; 0 turns clipping off."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
@@ -170,6 +176,10 @@ class TrainConfig(Section):
     """Training subjects kept out of training, on which the best epoch is chosen."""
     holdout_poses: Count = 8192
     """Held-out poses evaluated each epoch, evenly spaced over the held-out rows."""
+    checkpoint_steps: Annotated[int, Field(ge=0)] = 0
+    """Steps between checkpoints within an epoch, for epochs of hours; 0 keeps them at the ends of epochs."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """CPU threads of a worker; 0 shares a machine's cores among its workers."""
     evaluate_every: Count = 1
     """Epochs between two evaluations on held-out poses; the last epoch always is."""
     seed: Seed = 0
@@ -210,6 +220,8 @@ class OfficialConfig(Section):
     """Published diffusion checkpoint (.pth)."""
     output: str = ""
     """Bundle folder to write."""
+    ema: bool = False
+    """Take the averaged weights instead of the raw ones that the published evaluation uses."""
 
 
 class RayConfig(Section):

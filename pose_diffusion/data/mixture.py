@@ -21,6 +21,8 @@ def normalise(mixture: np.ndarray) -> np.ndarray:
     weight = np.maximum(mixture[..., 0], 0)  # (..., K)
     total = weight.sum(-1, keepdims=True)
     mixture[..., 0] = np.where(total > 0, weight / np.where(total > 0, total, 1), 1 / mixture.shape[-2])
+    if (mixture[..., :-1, 0] >= mixture[..., 1:, 0]).all():
+        return mixture  # as most files have it: sorting would take half the time of reading
     order = np.argsort(-mixture[..., 0], axis=-1, kind="stable")
     return np.take_along_axis(mixture, order[..., None], axis=-2)
 

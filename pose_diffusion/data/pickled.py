@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import pickletools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -44,10 +44,11 @@ _KNOWN = {
     "_codecs encode": "encode",
     "collections OrderedDict": "dict",
 }
-_LITERALS = frozenset(
-    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE "
-    "SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8".split()
-)
+_LITERALS = frozenset({
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "STRING", "BINSTRING",
+    "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES",
+    "BINBYTES8", "BYTEARRAY8",
+})  # fmt: skip
 _CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False,
     "EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_TUPLE": tuple,
@@ -76,7 +77,8 @@ def _parse(stream: IO[bytes]) -> Any:
         del stack[start:]
         return items
 
-    for opcode, argument, _ in pickletools.genops(stream):
+    opcodes: Iterable[tuple[Any, Any, Any]] = pickletools.genops(stream)
+    for opcode, argument, _ in opcodes:
         name = opcode.name
         if name in _LITERALS:
             stack.append(argument)
