@@ -16,9 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pose_diffusion import storage
-from pose_diffusion.config import ModelConfig
+from pose_diffusion import config_file, storage
+from pose_diffusion.config import DiffusionConfig, ModelConfig, OfficialConfig
 from pose_diffusion.errors import InputError
+from pose_diffusion.models import bundle
 
 _BLOCK = {
     "self_attn.linears.3": "attention.out",
@@ -95,6 +96,42 @@ def denoiser_state(weights: Mapping[str, Tensor], config: ModelConfig, path: str
     state |= source.joined(shifts, "timestep.shifts")
     source.finish((f"gconv_layers_t.{last}.", "gconv_output_t."))
     return state
+
+
+def import_official(config: OfficialConfig, model: ModelConfig, diffusion: DiffusionConfig) -> ModelConfig:
+    """Writes the bundle of a published lifter and, where one is given, denoiser to config.output.
+
+    Width and layers are the checkpoints' own; heads, dropout and the diffusion settings, which they do not hold, are the
+    arguments'. Returns the model's settings. Raises InputError for a checkpoint that is not strictly what was published,
+    and for a pair of two sizes.
+    """
+    for key in ("lifter", "output"):
+        if not getattr(config, key):
+            raise InputError(f"key 'official.{key}': expected a path, got nothing")
+    paths = [path for path in (config.lifter, config.denoiser) if path]
+    weights = [read_checkpoint(path, config.ema) for path in paths]
+    sizes = [infer_size(w, path) for w, path in zip(weights, paths, strict=True)]
+    if len(set(sizes)) > 1:
+        shown = ", ".join(f"{path} has width {w} and {n} layers" for path, (w, n) in zip(paths, sizes, strict=True))
+        raise InputError(f"{shown}: a bundle holds networks of one size")
+    width, layers = sizes[0]
+    model = config_file.from_dict(
+        {"model": {**model.model_dump(), "width": width, "layers": layers}}, where=config.lifter
+    ).model
+    provenance = {
+        "source": "published checkpoints",
+        "weights": "EMA" if config.ema else "raw, as published evaluation takes them",
+    }
+    provenance |= {f"{key}_sha256": storage.sha256(path) for key, path in zip(("lifter", "denoiser"), paths, strict=False)}
+    bundle.save_bundle(
+        config.output,
+        model,
+        diffusion,
+        lifter_state(weights[0], model, paths[0]),
+        denoiser_state(weights[1], model, paths[1]) if config.denoiser else None,
+        provenance,
+    )
+    return model
 
 
 class _Source:
