@@ -6,16 +6,16 @@ Columns: subject, action, camera, frame, width, height as in the input; then fix
     spread_mm    (17)        RMS distance of the hypotheses' joints from their mean; 0 with one hypothesis
     truth_3d     (17, 3)     as pose_3d; null where unknown
     hypotheses   (H, 17, 3)  as pose_3d; only where asked for
-and for each method (lifter, diffusion, ...; the last is the one that pose_3d holds), null where the truth is unknown
+and for each method (lifter, diffusion, ...; the last but the oracle is pose_3d's), null where the truth is unknown
     METHOD_joint_mm  (17)    error of each joint
     METHOD_p_mpjpe_mm, METHOD_n_mpjpe_mm  float32
-    METHOD_3d        (17, 3) its pose, for velocity errors; not for the last method and the oracle
+    METHOD_3d        (17, 3) its pose, for velocity errors; neither for pose_3d's method nor the oracle
 The method 'oracle' is the hypothesis of each pose with the lowest MPJPE, chosen by the truth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,13 +33,15 @@ from pose_diffusion.skeleton import N_JOINTS
 VERSION = 1
 ORACLE = "oracle"
 COPIED = (*schema.KEYS, "frame", "width", "height")
-_VERSION, _METHODS = b"pose_diffusion.predictions", b"pose_diffusion.methods"
+_VERSION = b"pose_diffusion.predictions"
+_METHODS = b"pose_diffusion.methods"
+_HYPOTHESES = b"pose_diffusion.hypotheses"
 _POSE = (N_JOINTS, 3)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a prediction file holds: its methods in order (the last but the oracle is pose_3d's), hypotheses (0: none)."""
+    """What a prediction file holds: its methods, the last of them (the oracle aside) pose_3d's, and hypotheses kept."""
 
     methods: tuple[str, ...]
     hypotheses: int
@@ -92,7 +94,7 @@ def build(
     scored = {method: pose[torch.from_numpy(known)] for method, pose in centred.items()}
     if hypotheses is not None and hypotheses.shape[1] > 1:
         all_hypotheses = _centre(hypotheses)
-        scored = {ORACLE: best_hypothesis(all_hypotheses[torch.from_numpy(known)], target), **scored}
+        scored[ORACLE] = best_hypothesis(all_hypotheses[torch.from_numpy(known)], target)
         if keep_hypotheses:
             columns["hypotheses"] = tensor_column(all_hypotheses.numpy(), len(rows), tuple(all_hypotheses.shape[1:]))
     for method, pose in scored.items():
@@ -101,7 +103,8 @@ def build(
         columns[f"{method}_n_mpjpe_mm"] = _nullable(metrics.n_mpjpe(pose, target).numpy(), known)
         if method not in (final, ORACLE):
             columns[f"{method}_3d"] = _nullable(pose.numpy(), known)
-    metadata = {_VERSION: str(VERSION).encode(), _METHODS: ",".join(scored).encode()}
+    kept = columns["hypotheses"].type.shape[0] if "hypotheses" in columns else 0
+    metadata = {_VERSION: str(VERSION), _METHODS: ",".join(scored), _HYPOTHESES: str(kept)}
     return pa.table(columns).replace_schema_metadata(metadata)
 
 
@@ -128,8 +131,8 @@ def layout(found: pa.Schema, where: str) -> Layout:
     methods = tuple(metadata.get(_METHODS, b"").decode().split(","))
     if set(methods) <= {"", ORACLE}:
         raise InputError(f"{where}: no methods named in the file's metadata")
-    shape = getattr(found.field("hypotheses").type, "shape", ()) if "hypotheses" in found.names else (0,)
-    return Layout(methods, shape[0] if shape else 0)
+    hypotheses = metadata.get(_HYPOTHESES, b"0").decode()
+    return Layout(methods, int(hypotheses) if hypotheses.isdigit() else 0)
 
 
 def check_schema(found: pa.Schema, where: str, columns: Sequence[str] | None = None) -> Layout:
@@ -148,15 +151,16 @@ def check_schema(found: pa.Schema, where: str, columns: Sequence[str] | None = N
     return held
 
 
-def read(path: str, columns: Sequence[str] | None = None) -> pa.Table:
-    """Columns of a file (None: all), its schema checked.
+def read(path: str, columns: Sequence[str] | None = None, without: Collection[str] = ()) -> pa.Table:
+    """Columns of a file (None: all but those named in `without`), its schema checked.
 
     Raises InputError for a file that is missing, truncated, not Parquet, or no prediction file of this version.
     """
     try:
         with storage.open_file(path) as file, pq.ParquetFile(file) as parquet:
             check_schema(parquet.schema_arrow, path, columns)
-            table = parquet.read(columns=list(columns) if columns is not None else None)
+            names = columns if columns is not None else parquet.schema_arrow.names
+            table = parquet.read(columns=[name for name in names if name not in without])
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
     for name in ("pose_2d", "pose_3d", "spread_mm"):

@@ -1,0 +1,81 @@
+"""Pictures of single poses: the 2D input, the prediction and the truth, as PNG."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from mpl_toolkits.mplot3d import Axes3D
+
+from pose_diffusion.report.gallery import Example
+from pose_diffusion.report.table import printable
+from pose_diffusion.skeleton import EDGES, LEFT, RIGHT
+
+# Told apart by people with any colour vision (Okabe and Ito's palette), on paper and on screen.
+LEFT_COLOUR, RIGHT_COLOUR, MIDDLE_COLOUR = "#0072B2", "#D55E00", "#444444"
+
+_GRID_M = 0.25
+
+
+def side_colour(joint: int) -> str:
+    """Colour of the bone that ends in a joint."""
+    return LEFT_COLOUR if joint in LEFT else RIGHT_COLOUR if joint in RIGHT else MIDDLE_COLOUR
+
+
+def upright(pose_3d: np.ndarray) -> np.ndarray:
+    """Camera axes (x right, y down, z away) to axes with z up: (x, z, -y). (..., 3) -> (..., 3)."""
+    return np.stack([pose_3d[..., 0], pose_3d[..., 2], -pose_3d[..., 1]], -1)
+
+
+def figure(rows: Sequence[tuple[str, Example]], dpi: int = 110) -> bytes:
+    """A PNG with a row for each (label, pose): 2D input, prediction, truth. Left is blue, right is orange; the
+    grid is 0.25 m wide.
+    """
+    drawing = Figure(figsize=(9.6, 3.6 * len(rows)))
+    grid = drawing.add_gridspec(len(rows), 3, left=0.05, right=0.99, bottom=0.04, top=1 - 0.12 / len(rows), wspace=0.05)
+    for number, (label, example) in enumerate(rows):
+        flat = drawing.add_subplot(grid[number, 0])
+        _draw_2d(flat, example.pose_2d)
+        where = " · ".join(printable(name, 24) for name in (example.action, example.subject, example.camera) if name)
+        # Names come from the data: a dollar sign in one is no formula.
+        flat.set_title(f"{where} · frame {example.frame}", fontsize=9, loc="left", parse_math=False)
+        poses = [upright(example.pose_3d), upright(example.truth_3d - example.truth_3d[:1])]
+        titles = [f"{label}: {example.error_mm:.1f} mm", "Truth"]
+        for place, (pose, title) in enumerate(zip(poses, titles, strict=True), 1):
+            solid: Axes3D = drawing.add_subplot(grid[number, place], projection="3d")
+            _draw_3d(solid, pose, np.concatenate(poses))
+            solid.set_title(title, fontsize=10, fontweight="bold" if place == 1 else "normal", y=0.98)
+    buffer = io.BytesIO()
+    drawing.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def _draw_2d(axes: Axes, pose: np.ndarray) -> None:
+    for parent, joint in EDGES:
+        axes.plot(*pose[[parent, joint]].T, color=side_colour(joint), linewidth=2, marker="o", markersize=3)
+    middle, half = (pose.max(0) + pose.min(0)) / 2, max(np.ptp(pose, axis=0).max() / 2 * 1.1, 1e-3)
+    axes.set_xlim(middle[0] - half, middle[0] + half)
+    axes.set_ylim(middle[1] + half, middle[1] - half)  # v points down
+    axes.set_aspect("equal")
+    axes.set(xticks=[], yticks=[])
+    axes.set_xlabel("2D input", fontsize=8, color="#666666")
+    for spine in axes.spines.values():
+        spine.set_color("#dddddd")
+
+
+def _draw_3d(axes: Axes3D, pose: np.ndarray, extent: np.ndarray) -> None:
+    for parent, joint in EDGES:
+        axes.plot(*pose[[parent, joint]].T, color=side_colour(joint), linewidth=2.2, marker="o", markersize=2.5)
+    middle, half = (extent.max(0) + extent.min(0)) / 2, max(np.ptp(extent, axis=0).max() / 2, 1e-3)
+    sides = [(m - half, m + half) for m in middle]
+    axes.set(xlim=sides[0], ylim=sides[1], zlim=sides[2])
+    axes.set_box_aspect((1, 1, 1), zoom=1.2)
+    axes.view_init(elev=12, azim=-70)
+    for axis, (low, high) in zip((axes.xaxis, axes.yaxis, axes.zaxis), sides, strict=True):
+        axis.set_pane_color((0.975, 0.975, 0.975, 1.0))
+        axis.set_ticks(np.arange(np.ceil(low / _GRID_M), high / _GRID_M) * _GRID_M, labels=[])
+        axis.line.set_color("#cccccc")
+        axis.set_tick_params(color="#cccccc", grid_color="#e2e2e2")
