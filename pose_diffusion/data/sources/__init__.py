@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from pose_diffusion.config import Config
 from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import human36m
+from pose_diffusion.data.sources import human36m, synthetic
 
 SOURCES: dict[str, Callable[[Config], Source]] = {
+    "synthetic": synthetic.clips,
     "human36m": human36m.clips,
 }
