@@ -6,7 +6,9 @@ devices), so a job may be run again on another machine to go on, and never mixes
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterable
 
 from pose_diffusion import storage
 from pose_diffusion.errors import InputError
@@ -47,6 +49,14 @@ def check(folder: str, record: dict) -> None:
         shown = "; ".join(f"{key}: there {found.get(key)!r}, now {record.get(key)!r}" for key in differ[:3])
         more = f" and {len(differ) - 3} more" if len(differ) > 3 else ""
         raise InputError(f"{folder}: holds the results of another run ({shown}{more}): choose another output or empty it")
+
+
+def digest(parts: Iterable[str]) -> str:
+    """One short hash of many strings, for an identity."""
+    total = hashlib.sha256()
+    for part in parts:
+        total.update(part.encode() + b"\n")
+    return total.hexdigest()[:16]
 
 
 def _flatten(values: dict, prefix: str = "") -> dict:

@@ -124,7 +124,7 @@ def check_rows(table: pa.Table, where: str, require_3d: bool = False) -> None:
             _refuse(table[name].to_numpy() <= 0, where, name, "is not above 0")
 
 
-def _refuse(bad: np.ndarray, where: str, column: str, reason: str) -> None:
+def _refuse(bad: np.ndarray | np.bool, where: str, column: str, reason: str) -> None:
     if bad.any():
         raise InputError(f"{where}: row {int(bad.argmax())}, column '{column}': {reason}")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence as SequenceOf
+import contextlib
+from collections.abc import Iterable, Iterator
+from collections.abc import Sequence as SequenceOf
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pose_diffusion import storage
@@ -89,12 +91,9 @@ def read_table(path: str, columns: SequenceOf[str] | None = None) -> pa.Table:
 
     Raises InputError for a file that is missing, truncated, not Parquet, or of another schema.
     """
-    try:
-        with storage.open_file(path) as file, pq.ParquetFile(file) as parquet:
-            schema.check_schema(parquet.schema_arrow, path, columns)
-            return parquet.read(columns=list(columns) if columns is not None else None)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+    with _parquet(path) as parquet:
+        schema.check_schema(parquet.schema_arrow, path, columns)
+        return parquet.read(columns=list(columns) if columns is not None else None)
 
 
 def read(path: str, columns: SequenceOf[str] | None = None, kernels: int | None = None, require_3d: bool = False) -> pa.Table:
@@ -140,6 +139,33 @@ def batches(table: pa.Table, rows: int) -> Iterator[pa.Table]:
         yield table.slice(start, rows)
 
 
-def missing_3d(table: pa.Table) -> bool:
-    """Whether some row has no pose_3d."""
-    return bool(pc.any(pc.is_null(table["pose_3d"].combine_chunks().storage)).as_py()) if len(table) else False
+def check_footers(folder: str, files: SequenceOf[ShardFile], kernels: int) -> None:
+    """Checks version, columns, K and row count of files by their footers, many at once. Raises InputError for the first bad."""
+
+    def check(file: ShardFile) -> None:
+        path = storage.join(folder, file.path)
+        with _parquet(path) as parquet:
+            found = schema.check_schema(parquet.schema_arrow, path)
+            if found != kernels:
+                raise InputError(f"{path}: column 'mixture' has K = {found}, expected {kernels}")
+            if parquet.metadata.num_rows != file.rows:
+                raise InputError(f"{path}: {parquet.metadata.num_rows} rows, the manifest says {file.rows}")
+
+    with ThreadPoolExecutor(16) as pool:
+        for _ in pool.map(check, files):
+            pass
+
+
+def find_bad(folder: str, files: SequenceOf[ShardFile], kernels: int) -> None:
+    """Reads files whole until one is bad, to name it: InputError with file, row and column; nothing where all are good."""
+    for file in files:
+        read(storage.join(folder, file.path), kernels=kernels, require_3d=True)
+
+
+@contextlib.contextmanager
+def _parquet(path: str) -> Iterator[pq.ParquetFile]:
+    try:
+        with storage.open_file(path) as file, pq.ParquetFile(file) as parquet:
+            yield parquet
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None

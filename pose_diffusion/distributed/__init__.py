@@ -1,0 +1,19 @@
+"""The only room where Ray lives, with jobs/.
+
+Ray reads its environment once, when it is imported, so what it is to find there is set before any module here imports it.
+"""
+
+import os
+
+_ENVIRONMENT = {
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # with it each line of a worker appears twice
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # a report waits for the controller's next look, by default 2 s
+    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # tasks without a GPU keep the variables they were given
+    "RAY_USAGE_STATS_ENABLED": "0",
+}
+if "RAY_ADDRESS" not in os.environ:
+    # Ray's commands differ in what they take for granted; a cluster that a job starts for itself has a token.
+    _ENVIRONMENT["RAY_AUTH_MODE"] = "token"
+for _name, _value in _ENVIRONMENT.items():
+    os.environ.setdefault(_name, _value)

@@ -18,15 +18,6 @@ from pose_diffusion.errors import InputError, RunError
 
 log = logging.getLogger("pose_diffusion")
 
-# Ray reads these once, at import. Each line takes away noise or a wait that was measured on Ray 2.60.
-_RAY_ENVIRONMENT = {
-    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # with it each line of a worker appears twice
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # a report waits for the next poll, by default 2 s
-    "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
-
 
 def run_job(main: Callable[[Config], int | None], summary: str, sections: Sequence[str]) -> None:
     """Runs a job's main with the command line's config and leaves the process with its exit code."""
@@ -55,8 +46,6 @@ def exit_code(
 @contextlib.contextmanager
 def ray_cluster(config: Config) -> Iterator[None]:
     """Ray for the block: the cluster of ray.address, RAY_ADDRESS or `ray job submit`, else one started here and shut down."""
-    for name, value in _RAY_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
     import ray
 
     if ray.is_initialized():  # a job called from another job shares its Ray
@@ -69,8 +58,6 @@ def ray_cluster(config: Config) -> Iterator[None]:
         except ConnectionError as error:
             raise InputError(f"key 'ray.address': no Ray cluster answers at {address}: {_one_line(error)}") from None
     else:
-        # Explicit, since Ray's commands differ in what they assume (token is the default of a cluster started here).
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
         ray.init(
             address="local",
             num_cpus=config.ray.num_cpus,
@@ -95,6 +82,7 @@ def input_error_in(error: BaseException | None) -> InputError | None:
             continue
         seen.add(id(current))
         if isinstance(current, InputError):
+            # Ray's error is of both types; its cause is the plain one.
             return InputError(_one_line(getattr(current, "cause", None) or current))
         failures = getattr(current, "worker_failures", None) or {}
         pending += [current.__cause__, current.__context__, getattr(current, "cause", None), *failures.values()]
@@ -106,7 +94,7 @@ def _quiet_ray_data() -> None:
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
-    context.print_on_execution_start = False
+    context.raise_original_map_exception = True  # an InputError of a task stays one
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     logging.getLogger("ray.train").setLevel(logging.ERROR)
 

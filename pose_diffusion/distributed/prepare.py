@@ -59,7 +59,7 @@ def prepare(config: Config) -> Manifest:
     identity = {
         "source": config.prepare.source,
         "prepare": config.prepare.model_dump(exclude={"source", "output"}),
-        **({config.prepare.source: getattr(config, config.prepare.source).model_dump()}),
+        config.prepare.source: getattr(config, config.prepare.source).model_dump(),
     }
     if not config.prepare.output:
         raise InputError("key 'prepare.output': expected a shard folder to write, got nothing")
@@ -94,7 +94,7 @@ def plan(source: Source, config: Config) -> list[PlannedFile]:
     most = config.prepare.rows_per_file
     mark = hashlib.sha256(json.dumps([source.description, config.prepare.seed, most, schema.VERSION], sort_keys=True).encode())
     test = set(config.prepare.test_subjects)
-    files = []
+    files: list[PlannedFile] = []
     for split in ("train", "test"):
         groups: list[list[Piece]] = [[]]
         room = most
@@ -152,7 +152,9 @@ def _write_all(folder: str, files: list[PlannedFile]) -> dict[str, ShardFile]:
     at_once = max(1, int(ray.cluster_resources().get("CPU", 1)))
     task = ray.remote(num_cpus=1, max_retries=3)(_write)
     progress = Progress("prepare", sum(file.rows for file in files), "rows")
-    waiting, running, records = deque(files), {}, {}
+    waiting = deque(files)
+    running: dict[ray.ObjectRef, PlannedFile] = {}
+    records: dict[str, ShardFile] = {}
     try:
         while waiting or running:
             while waiting and len(running) < at_once:

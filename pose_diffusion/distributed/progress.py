@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
@@ -11,8 +12,8 @@ log = logging.getLogger(__name__)
 class Progress:
     """Counts units of work and logs a line at most every `every` seconds, and one at the end."""
 
-    def __init__(self, name: str, total: int, unit: str, every: float = 5.0):
-        self.name, self.total, self.unit, self.every = name, total, unit, every
+    def __init__(self, name: str, total: int, unit: str, every: float = 5.0, say: Callable[[str], object] = log.info):
+        self.name, self.total, self.unit, self.every, self.say = name, total, unit, every, say
         self.done = 0
         self.started = self.said = time.monotonic()
 
@@ -22,18 +23,21 @@ class Progress:
         return self.done / max(time.monotonic() - self.started, 1e-9)
 
     def advance(self, count: int) -> None:
-        self.done += count
+        self.reached(self.done + count)
+
+    def reached(self, done: int) -> None:
+        self.done = done
         now = time.monotonic()
         if now - self.said >= self.every and self.done < self.total:
             self.said = now
             left = (self.total - self.done) / max(self.rate, 1e-9)
             share = 100 * self.done / max(self.total, 1)
-            log.info("%s: %.0f%%, %s %s/s, %s left", self.name, share, f"{self.rate:,.0f}", self.unit, clock(left))
+            self.say(f"{self.name}: {share:.0f}%, {self.rate:,.0f} {self.unit}/s, {clock(left)} left")
 
     def close(self) -> None:
         if self.done:
             took = time.monotonic() - self.started
-            log.info("%s: %s %s in %s, %s/s", self.name, f"{self.done:,}", self.unit, clock(took), f"{self.rate:,.0f}")
+            self.say(f"{self.name}: {self.done:,} {self.unit} in {clock(took)}, {self.rate:,.0f} {self.unit}/s")
 
 
 def clock(seconds: float) -> str:

@@ -1,0 +1,350 @@
+"""Training on Ray Train: the driver that sets up a run and the loop that each worker runs.
+
+A run is the folder train.output: running the same command again resumes it from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import tempfile
+import time
+from typing import Any
+
+import ray
+import ray.train
+import ray.train.torch
+import torch
+import torch.distributed
+from torch import nn
+
+from pose_diffusion import config_file, runs, storage
+from pose_diffusion.config import Config
+from pose_diffusion.data import manifest as manifests
+from pose_diffusion.data import schema, shards
+from pose_diffusion.distributed.console import console
+from pose_diffusion.distributed.data import Epochs, cache_bytes, stream, training_selection
+from pose_diffusion.distributed.job import input_error_in, ray_cluster
+from pose_diffusion.distributed.progress import Progress
+from pose_diffusion.errors import InputError, RunError
+from pose_diffusion.models.bundle import load_bundle, save_bundle
+from pose_diffusion.training import history, stages
+from pose_diffusion.training.batch import make_batch, step_seed
+from pose_diffusion.training.ema import Ema
+from pose_diffusion.training.state import TrainState, cpu_weights
+
+log = logging.getLogger(__name__)
+
+# What may change when a run goes on: how it is computed, not what.
+_NOT_IDENTITY = {"output", "workers", "device", "max_failures", "threads", "checkpoint_steps"}
+
+
+def train(config: Config) -> str:
+    """Trains the lifter, then the denoiser, and returns the bundle's folder, <train.output>/model.
+
+    Raises InputError for bad configuration or shards, RunError for a run that could not be finished.
+    """
+    if not config.data.shards:
+        raise InputError("key 'data.shards': expected a shard folder, got nothing")
+    if not stages.stages(config):
+        raise InputError("key 'train.lifter_epochs': nothing to train, both stages have 0 epochs")
+    manifest = manifests.read(config.data.shards)
+    selection, holdout = training_selection(config.data, config.train.holdout_subjects)
+    holdout.check(manifest, f"{config.data.shards} (train.holdout_subjects)")
+    selection.check(manifest, config.data.shards)
+    files = selection.files(manifest)
+    shards.check_footers(config.data.shards, files, manifest.kernels)
+    if config.train.lifter:
+        _given_lifter(config)
+    identity = {
+        "data": config.data.model_dump(exclude={"shards", "cache", "cache_gib", "shuffle_rows"}),
+        "shards": runs.digest([file.sha256 for file in manifest.files]),
+        "model": config.model.model_dump(),
+        "diffusion": config.diffusion.model_dump(),
+        "train": config.train.model_dump(exclude=_NOT_IDENTITY),
+    }
+    runs.claim(config.train.output, "train", identity)
+    bundle = storage.join(config.train.output, "model")
+    if storage.exists(storage.join(bundle, "model.yaml")):
+        log.info("train: %s is finished already", bundle)
+        return bundle
+    storage.publish_bytes(storage.join(config.train.output, "config.yaml"), config_file.dump(config).encode())
+
+    rows = sum(selection.count(file) for file in files)
+    with ray_cluster(config), console() as lines:
+        gpu = config.train.device == "cuda" or (config.train.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
+        needed = cache_bytes(rows, manifest.kernels) / config.train.workers
+        keep = config.data.cache == "always" or (config.data.cache == "auto" and needed <= config.data.cache_gib * 2**30)
+        log.info(
+            "train: %s poses, %d workers on %s, %s",
+            f"{rows:,}",
+            config.train.workers,
+            "GPU" if gpu else "CPU",
+            f"cached in memory ({needed / 2**20:,.0f} MiB a worker)" if keep else "streamed each epoch",
+        )
+        settings = {
+            "config": config.model_dump(mode="json"),
+            "rows": rows,
+            "keep": keep,
+            "holdout": holdout.model_dump(),
+            "lines": lines,
+        }
+        filesystem, root = storage.arrow_filesystem(config.train.output)
+        trainer = ray.train.torch.TorchTrainer(
+            train_worker,
+            train_loop_config=settings,
+            scaling_config=ray.train.ScalingConfig(num_workers=config.train.workers, use_gpu=gpu),
+            datasets={"train": stream(config.data.shards, manifest, selection, config.train.seed, shuffle=not keep)},
+            run_config=ray.train.RunConfig(
+                name="checkpoints",
+                storage_path=root,
+                storage_filesystem=filesystem,
+                failure_config=ray.train.FailureConfig(max_failures=config.train.max_failures),
+                checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+            ),
+        )
+        try:
+            ended = trainer.fit().return_value or {}
+        except Exception as error:
+            known = input_error_in(error)
+            if known is None:
+                shards.find_bad(config.data.shards, files, manifest.kernels)
+                log.exception("train: the run failed")
+                raise RunError(f"training stopped: {str(error).splitlines()[0]}; run the same command again to go on") from None
+            raise known from None
+    if "input" in ended:
+        raise InputError(ended["input"])
+    if "failed" in ended:
+        raise RunError(ended["failed"])
+    log.info("train: done, bundle in %s", bundle)
+    return bundle
+
+
+def train_worker(settings: dict[str, Any]) -> dict[str, str]:
+    """The loop, with the errors that no second try would mend handed back: Ray Train would start it again for others."""
+    try:
+        train_loop(settings)
+    except RunError as error:
+        return {"failed": str(error)}
+    except Exception as error:
+        if known := input_error_in(error):
+            return {"input": str(known)}
+        raise
+    return {}
+
+
+def train_loop(settings: dict[str, Any]) -> None:
+    """What each worker does: restore, data, then stage by stage and epoch by epoch: step, EMA, evaluate, report."""
+    config = Config.model_validate(settings["config"])
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    device = ray.train.torch.get_device()
+    torch.set_num_threads(config.train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
+    say = settings["lines"].say.remote if rank == 0 else (lambda line: None)
+
+    # Restore: the last checkpoint, or the start.
+    state = TrainState()
+    if checkpoint := ray.train.get_checkpoint():
+        with checkpoint.as_directory() as folder:
+            state = TrainState.load(folder)
+        say(f"going on from stage {state.stage + 1}, epoch {state.epoch + 1}, step {state.steps_done}")
+
+    # Data: this worker's part of the training rows, and its share of the held-out poses.
+    batch = max(1, config.train.batch // world)
+    iterator = ray.train.get_dataset_shard("train")
+    epochs = Epochs(iterator, batch, settings["keep"], config.data.shuffle_rows, device, step_seed(config.train.seed, rank))
+    loading = Progress("reading training rows", settings["rows"] // world, "rows", say=say)
+    epochs.load(loading.reached)
+    mixture, truth = _holdout(config, settings["holdout"], rank, world, device)
+
+    todo = stages.stages(config)
+    for index in range(state.stage, len(todo)):
+        stage = todo[index]
+        torch.manual_seed(step_seed(config.train.seed, index))
+        network = stage.build(config.model).to(device)
+        lifter = network if stage.name == "lifter" else _lifter(config, state, device)
+
+        # Model, optimiser and average, as the checkpoint left them.
+        if state.model:
+            network.load_state_dict(state.model)
+        parallel = ray.train.torch.prepare_model(network, move_to_device=False) if world > 1 else network
+        optimiser = torch.optim.Adam(network.parameters(), lr=config.train.learning_rate, fused=True)
+        ema = Ema(network, config.train.ema)
+        if state.optimiser:
+            optimiser.load_state_dict(state.optimiser)
+            ema.load_state_dict(state.ema)
+        if state.epoch >= stage.epochs:
+            state = _next_stage(state, stage.name)
+            continue
+
+        for epoch in range(state.epoch, stage.epochs):
+            network.train()
+            start, waited, seen, total = time.monotonic(), 0.0, 0, torch.zeros((), device=device)
+            skipped = state.step  # batches of this epoch that ran before the checkpoint
+            steps = math.ceil(settings["rows"] / world / batch)
+            progress = Progress(f"{stage.name} epoch {epoch + 1}", steps * batch * world, "samples", 15.0, say)
+            step, before = skipped, time.monotonic()
+            for rows_2d, rows_3d in epochs.batches(epoch + index * 1_000_003, skip=skipped):
+                waited += time.monotonic() - before
+
+                # Step: its draws are a function of where it stands in the run.
+                seed = step_seed(config.train.seed, index, epoch, step, rank)
+                torch.manual_seed(seed)
+                generator = torch.Generator(device).manual_seed(seed)
+                for group in optimiser.param_groups:
+                    group["lr"] = stages.learning_rate(config, epoch + step / max(steps, 1), stage.epochs)
+                poses = make_batch(rows_2d, rows_3d, config.train.draw, config.train.flip, generator)
+                with torch.autocast(device.type, torch.bfloat16, enabled=config.train.precision == "bf16"):
+                    loss = stage.loss(parallel, poses, config, generator).mean()
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()
+                if config.train.clip:
+                    nn.utils.clip_grad_norm_(network.parameters(), config.train.clip)
+                optimiser.step()
+                ema.update()
+
+                total += loss.detach() * len(rows_3d)
+                seen += len(rows_3d)
+                step += 1
+                state.steps_done += 1
+                progress.advance(len(rows_3d) * world)
+                if config.train.checkpoint_steps and step % config.train.checkpoint_steps == 0 and step < steps:
+                    _remember(state, index, epoch, step, network, optimiser, ema)
+                    _report(state, {"stage": stage.name, "epoch": epoch}, rank)
+                before = time.monotonic()
+
+            # Evaluate: sums over all workers, on the averaged weights.
+            took = time.monotonic() - start
+            sums = _all_sum(torch.stack([total.double(), torch.tensor(float(seen), dtype=torch.float64, device=device)]), world)
+            entry = {
+                "stage": stage.name,
+                "epoch": epoch,
+                "epochs": stage.epochs,
+                "steps_done": state.steps_done,
+                "loss": float(sums[0] / sums[1].clamp_min(1)),
+                "samples": int(sums[1]),
+                "samples_per_second": float(sums[1]) / took,
+                "data_wait": waited / took,
+                "dropped": 0 if skipped else settings["rows"] - int(sums[1]),
+                "learning_rate": optimiser.param_groups[0]["lr"],
+            }
+            if not math.isfinite(entry["loss"]):
+                raise RunError(
+                    f"{stage.name} epoch {epoch + 1}: the loss is not finite; lower train.learning_rate or set train.clip"
+                )
+            if (epoch + 1) % config.train.evaluate_every == 0 or epoch + 1 == stage.epochs:
+                ema.swap()
+                network.eval()
+                denoiser = network if stage.name == "denoiser" else None
+                errors = _all_sum(stages.evaluate(lifter, denoiser, mixture, truth, config), world)
+                names = ("lifter_mpjpe", "lifter_p_mpjpe", "diffusion_mpjpe", "diffusion_p_mpjpe")
+                entry |= dict(zip(names, (errors[1:] / errors[0]).tolist(), strict=True))
+                judged = entry["diffusion_mpjpe"]
+                if not state.best or judged < state.best["mpjpe"]:
+                    state.best = {"epoch": epoch, "mpjpe": judged, "weights": cpu_weights(network)}
+                ema.swap()
+            state.history.append(entry)
+            _remember(state, index, epoch + 1, 0, network, optimiser, ema)
+            if rank == 0:
+                history.publish(config.train.output, state.history)
+            say(history.line(entry))
+
+            # Report: once an epoch, by every rank; what rank 0 saves is where a killed run goes on.
+            _report(state, entry, rank)
+        state = _next_stage(state, stage.name)
+
+    if rank == 0:
+        _save_bundle(config, state, device)
+
+
+def _holdout(config: Config, selection: dict, rank: int, world: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """This worker's share (every world-th) of the held-out poses: mixture (N, 17, K, 5) and truth (N, 17, 3)."""
+    manifest = manifests.read(config.data.shards)
+    table = shards.read_evenly(
+        config.data.shards,
+        manifest,
+        manifests.Selection.model_validate(selection),
+        config.train.holdout_poses,
+        ("mixture", "pose_3d"),
+    )
+    columns = (torch.from_numpy(schema.tensor_values(table[name])[rank::world].copy()) for name in ("mixture", "pose_3d"))
+    mixture, truth = (column.to(device) for column in columns)
+    return mixture, truth
+
+
+def _given_lifter(config: Config) -> nn.Module:
+    """The lifter of the bundle train.lifter. Raises InputError where its size is not the config's."""
+    bundle = load_bundle(config.train.lifter)
+    if bundle.model != config.model:
+        raise InputError(
+            f"key 'train.lifter': {config.train.lifter} holds {bundle.model}, the config's model is {config.model}"
+        )
+    return bundle.lifter
+
+
+def _lifter(config: Config, state: TrainState, device: torch.device) -> nn.Module:
+    """The finished lifter, frozen: stage 1's best, or the one that train.lifter names."""
+    if config.train.lifter:
+        lifter = _given_lifter(config)
+    else:
+        lifter = stages.Lifter(config.model)
+        lifter.load_state_dict(state.lifter)
+    return lifter.to(device).eval().requires_grad_(False)
+
+
+def _remember(
+    state: TrainState, stage: int, epoch: int, step: int, network: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema
+) -> None:
+    state.stage, state.epoch, state.step = stage, epoch, step
+    state.model, state.ema, state.optimiser = cpu_weights(network), ema.state_dict(), optimiser.state_dict()
+
+
+def _next_stage(state: TrainState, name: str) -> TrainState:
+    """The state at the start of the next stage; the finished stage's best weights are kept for it and for the bundle."""
+    weights = state.best["weights"]
+    return TrainState(
+        stage=state.stage + 1,
+        steps_done=state.steps_done,
+        lifter=weights if name == "lifter" else state.lifter,
+        best=state.best if name == "denoiser" else {},
+        history=state.history,
+    )
+
+
+def _report(state: TrainState, metrics: dict[str, Any], rank: int) -> None:
+    if rank != 0:
+        ray.train.report(metrics)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        state.save(folder)
+        name = f"stage{state.stage}-epoch{state.epoch:04d}-step{state.step:07d}"
+        ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder), checkpoint_dir_name=name)
+
+
+def _all_sum(values: torch.Tensor, world: int) -> torch.Tensor:
+    if world > 1:
+        torch.distributed.all_reduce(values)
+    return values.cpu()
+
+
+def _save_bundle(config: Config, state: TrainState, device: torch.device) -> None:
+    """The bundle of the finished run: each stage's averaged weights of its best epoch."""
+    evaluated = [entry for entry in state.history if "lifter_mpjpe" in entry]
+    provenance = {
+        "trained_by": "jobs/train.py",
+        "shards": config.data.shards,
+        "steps": state.steps_done,
+        "holdout_subjects": config.train.holdout_subjects,
+        "best_denoiser_epoch": state.best.get("epoch"),
+        "held_out": evaluated[-1] if evaluated else {},
+        "train": config.train.model_dump(mode="json"),
+    }
+    save_bundle(
+        storage.join(config.train.output, "model"),
+        config.model,
+        config.diffusion,
+        cpu_weights(_lifter(config, state, device)),
+        state.best.get("weights"),
+        provenance,
+    )

@@ -1,0 +1,52 @@
+"""From shard rows to what the networks train on: the 2D input drawn from the mixture, and mirrored at random."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pose_diffusion.data import mixture as mixtures
+from pose_diffusion.skeleton import FLIP
+
+_MIRROR_2D = (-1.0, 1.0)
+_MIRROR_3D = (-1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """uv: (B, 17, 2) normalised screen. sigma: (B, 17, 2), the drawn kernel's. xyz: (B, 17, 3) metres, minus the pelvis."""
+
+    uv: Tensor
+    sigma: Tensor
+    xyz: Tensor
+
+
+def make_batch(mixture: Tensor, xyz: Tensor, draw: bool, flip: bool, generator: torch.Generator) -> Batch:
+    """Draws a kernel a joint (or takes the heaviest) and mirrors a random half of the poses (left and right swap).
+
+    mixture: (B, 17, K, 5); xyz: (B, 17, 3); both on the generator's device.
+    """
+    kernel = mixtures.draw_kernel(mixture, generator) if draw else mixtures.heaviest(mixture)  # (B, 17, 4)
+    if flip:
+        order = torch.tensor(FLIP, device=xyz.device)
+        chosen = torch.rand(len(xyz), 1, 1, generator=generator, device=xyz.device) < 0.5
+        signs_2d = torch.tensor((*_MIRROR_2D, 1.0, 1.0), device=xyz.device)
+        kernel = torch.where(chosen, kernel[:, order] * signs_2d, kernel)
+        xyz = torch.where(chosen, xyz[:, order] * torch.tensor(_MIRROR_3D, device=xyz.device), xyz)
+    return Batch(kernel[..., :2], kernel[..., 2:], xyz)
+
+
+def step_seed(seed: int, *position: int) -> int:
+    """A seed that is a function of the run's seed and a position (stage, epoch, step, rank).
+
+    Each step draws from its own stream, so a resumed run needs no generator state and equals an uninterrupted one.
+    """
+    value = seed
+    for part in position:  # splitmix64's finaliser, which spreads neighbouring positions over all 64 bits
+        value = (value + 0x9E3779B97F4A7C15 * (part + 1)) & 0xFFFFFFFFFFFFFFFF
+        value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+        value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        value ^= value >> 31
+    return value >> 1

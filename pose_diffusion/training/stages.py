@@ -1,0 +1,105 @@
+"""The two stages of training. They differ in what they build, what they minimise and what they are judged by; the loop in
+`distributed.train` is one.
+
+lifter: 2D to 3D alone. denoiser: predicts the noise on pose and 2D; judged by the pose after the reverse process that
+starts at the lifter's pose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from pose_diffusion import metrics
+from pose_diffusion.config import Config, ModelConfig
+from pose_diffusion.data import mixture as mixtures
+from pose_diffusion.diffusion.loss import noise_error
+from pose_diffusion.diffusion.noise import noise_scale
+from pose_diffusion.diffusion.sampler import ddim
+from pose_diffusion.diffusion.schedule import Schedule, sampling_steps
+from pose_diffusion.models.denoiser import Denoiser
+from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.training.batch import Batch
+
+StageName = Literal["lifter", "denoiser"]
+STAGES: tuple[StageName, ...] = ("lifter", "denoiser")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """build: the network. loss: (network, batch, config, generator) -> loss of each pose (B,). epochs: how many to train."""
+
+    name: StageName
+    build: Callable[[ModelConfig], nn.Module]
+    loss: Callable[[nn.Module, Batch, Config, torch.Generator], Tensor]
+    epochs: int
+
+
+def stages(config: Config) -> list[Stage]:
+    """The stages that a config asks for, in order; a stage of 0 epochs is left out."""
+    both = (
+        Stage("lifter", Lifter, lifter_loss, 0 if config.train.lifter else config.train.lifter_epochs),
+        Stage("denoiser", Denoiser, denoiser_loss, config.train.denoiser_epochs),
+    )
+    return [stage for stage in both if stage.epochs]
+
+
+def lifter_loss(network: nn.Module, batch: Batch, config: Config, generator: torch.Generator) -> Tensor:
+    """Mean squared error over joints and channels (GraFormer, arXiv 2109.08364), or mean joint distance. (B,) float32."""
+    error = network(batch.uv).float() - batch.xyz
+    if config.train.lifter_loss == "distance":
+        return torch.linalg.vector_norm(error, dim=-1).mean(-1)
+    return error.square().mean((1, 2))
+
+
+def denoiser_loss(network: nn.Module, batch: Batch, config: Config, generator: torch.Generator) -> Tensor:
+    """Squared error on the noise at antithetic steps; the guide sees the clean 2D. (B,) float32."""
+    x_0 = torch.cat([batch.uv, batch.xyz], -1)  # (B, 17, 5)
+    scale = noise_scale(x_0, batch.sigma if config.diffusion.noise_scale == "mixture" else None)
+    return noise_error(lambda x_t, t: network(x_t, batch.uv, t), x_0, scale, schedule(config), generator)
+
+
+def schedule(config: Config) -> Schedule:
+    return Schedule.from_config(config.diffusion)
+
+
+@torch.no_grad()
+def evaluate(
+    lifter: nn.Module, denoiser: Denoiser | None, mixture: Tensor, truth: Tensor, config: Config, batch: int = 1024
+) -> Tensor:
+    """Sums over poses of [1, P1 of the lifter, P2 of the lifter, P1 after diffusion, P2 after diffusion] in mm.
+
+    mixture: (N, 17, K, 5); truth: (N, 17, 3). One pass without flips on each joint's heaviest kernel; (5,) float64. Without
+    a denoiser the last two are those of the lifter.
+    """
+    sums = torch.zeros(5, dtype=torch.float64, device=truth.device)
+    steps = sampling_steps(config.diffusion)
+    for part, true in zip(mixture.split(batch), truth.split(batch), strict=True):
+        uv = mixtures.heaviest(part)[..., :2]
+        pose = lifter(uv).float()
+        poses = [pose]
+        if denoiser is not None:
+            context = denoiser.encode(uv)
+
+            def predict(x_t: Tensor, t: Tensor, context: Tensor = context) -> Tensor:
+                return denoiser.denoise(x_t, context, t).float()
+
+            x_start = torch.cat([uv, pose], -1)
+            # eta is left at 0: the choice of the best epoch must not depend on drawn noise.
+            poses.append(ddim(predict, x_start, steps, schedule(config))[0][..., 2:])
+        errors = [error(metrics.centre(p), true) for p in poses for error in (metrics.mpjpe, metrics.p_mpjpe)]
+        sums[0] += len(true)
+        sums[1:] += torch.stack([e.double().sum() for e in (errors if denoiser is not None else errors * 2)])
+    return sums
+
+
+def learning_rate(config: Config, epoch: float, epochs: int) -> float:
+    """The rate at a moment of a stage, in epochs: in steps as published, or a half cosine that ends at 0."""
+    train = config.train
+    if train.anneal == "cosine":
+        return train.learning_rate * 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * min(epoch / epochs, 1.0)))))
+    return train.learning_rate * train.decay ** (int(epoch) // train.decay_epochs)
