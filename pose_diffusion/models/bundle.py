@@ -120,10 +120,10 @@ def save_bundle(
 
     Raises InputError where the weights do not fit the sizes in `model`.
     """
-    _fill(Lifter, model, lifter, "lifter")
+    build(Lifter, model, lifter, "lifter")
     weights = {LIFTER: _serialise(lifter)}
     if denoiser is not None:
-        _fill(Denoiser, model, denoiser, "denoiser")
+        build(Denoiser, model, denoiser, "denoiser")
         weights[DENOISER] = _serialise(denoiser)
     description = {
         "format": FORMAT,
@@ -163,7 +163,7 @@ def load_bundle(folder: str, device: str | torch.device = "cpu") -> Bundle:
 
     def network(kind: type[Network], name: str) -> Network:
         path = storage.join(folder, name)
-        return _fill(kind, config.model, _read_weights(path, files[name]), path).to(target).eval().requires_grad_(False)
+        return build(kind, config.model, _read_weights(path, files[name]), path).to(target).eval().requires_grad_(False)
 
     return Bundle(
         model=config.model,
@@ -173,6 +173,26 @@ def load_bundle(folder: str, device: str | torch.device = "cpu") -> Bundle:
         content_hash=_content_hash(description),
         provenance=description["provenance"],
     )
+
+
+def build(kind: type[Network], config: ModelConfig, state: Mapping[str, Tensor], where: str) -> Network:
+    """A network of the config's size with these weights. Raises InputError, naming `where`, unless names and shapes match."""
+    with torch.random.fork_rng(devices=[]):  # the discarded initial weights leave the caller's random state as it was
+        network = kind(config)
+    own = network.state_dict()
+    size = f"a {kind.__name__.lower()} of width {config.width}, {config.layers} layers"
+    for problem, names in (("missing", own.keys() - state.keys()), ("unknown", state.keys() - own.keys())):
+        if names:
+            raise InputError(
+                f"{where}: weight '{min(names)}' is {problem} for {size}" + (f" ({len(names)} such)" if len(names) > 1 else "")
+            )
+    for name, tensor in own.items():
+        if state[name].shape != tensor.shape:
+            raise InputError(
+                f"{where}: weight '{name}' is {tuple(state[name].shape)}, expected {tuple(tensor.shape)} for {size}"
+            )
+    network.load_state_dict(dict(state))
+    return network
 
 
 def read_description(folder: str) -> dict[str, Any]:
@@ -221,23 +241,3 @@ def _read_weights(path: str, sha256: str) -> dict[str, Tensor]:
     if hashlib.sha256(content).hexdigest() != sha256:
         raise InputError(f"{path}: its SHA-256 is not the one in {DESCRIPTION}: changed, or of another bundle")
     return state
-
-
-def _fill(kind: type[Network], config: ModelConfig, state: Mapping[str, Tensor], where: str) -> Network:
-    """A network of the config's size with these weights; names and shapes must match exactly."""
-    with torch.random.fork_rng(devices=[]):  # the discarded initial weights leave the caller's random state as it was
-        network = kind(config)
-    own = network.state_dict()
-    size = f"a {kind.__name__.lower()} of width {config.width}, {config.layers} layers"
-    for problem, names in (("missing", own.keys() - state.keys()), ("unknown", state.keys() - own.keys())):
-        if names:
-            raise InputError(
-                f"{where}: weight '{min(names)}' is {problem} for {size}" + (f" ({len(names)} such)" if len(names) > 1 else "")
-            )
-    for name, tensor in own.items():
-        if state[name].shape != tensor.shape:
-            raise InputError(
-                f"{where}: weight '{name}' is {tuple(state[name].shape)}, expected {tuple(tensor.shape)} for {size}"
-            )
-    network.load_state_dict(dict(state))
-    return network

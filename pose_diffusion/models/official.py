@@ -20,6 +20,8 @@ from pose_diffusion import config_file, storage
 from pose_diffusion.config import DiffusionConfig, ModelConfig, OfficialConfig
 from pose_diffusion.errors import InputError
 from pose_diffusion.models import bundle
+from pose_diffusion.models.denoiser import Denoiser
+from pose_diffusion.models.graformer import Lifter
 
 _BLOCK = {
     "self_attn.linears.3": "attention.out",
@@ -41,7 +43,7 @@ def read_checkpoint(path: str, ema: bool = False) -> dict[str, Tensor]:
         except pickle.UnpicklingError:
             raise InputError(f"{path}: holds objects other than weights and plain values, or is no checkpoint") from None
         except (RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
-            raise InputError(f"{path}: not a readable checkpoint ({str(error).splitlines()[0]})") from None
+            raise InputError(f"{path}: not a readable checkpoint ({(str(error) or 'it ends early').splitlines()[0]})") from None
     if not isinstance(content, (list, tuple)) or len(content) != 5:
         raise InputError(f"{path}: expected a list [weights, optimiser, epoch, step, EMA], got {_describe(content)}")
     weights = content[4 if ema else 0]
@@ -123,14 +125,11 @@ def import_official(config: OfficialConfig, model: ModelConfig, diffusion: Diffu
         "weights": "EMA" if config.ema else "raw, as published evaluation takes them",
     }
     provenance |= {f"{key}_sha256": storage.sha256(path) for key, path in zip(("lifter", "denoiser"), paths, strict=False)}
-    bundle.save_bundle(
-        config.output,
-        model,
-        diffusion,
-        lifter_state(weights[0], model, paths[0]),
-        denoiser_state(weights[1], model, paths[1]) if config.denoiser else None,
-        provenance,
-    )
+    lifter = bundle.build(Lifter, model, lifter_state(weights[0], model, paths[0]), paths[0]).state_dict()
+    denoiser = None
+    if config.denoiser:
+        denoiser = bundle.build(Denoiser, model, denoiser_state(weights[1], model, paths[1]), paths[1]).state_dict()
+    bundle.save_bundle(config.output, model, diffusion, lifter, denoiser, provenance)
     return model
 
 
@@ -156,15 +155,21 @@ class _Source:
         return {f"{ours}.{kind}": self.take(f"{theirs}.{kind}") for kind in ("weight", "bias")}
 
     def joined(self, theirs: list[str], ours: str) -> dict[str, Tensor]:
-        """Several linear layers of one input as one."""
-        return {f"{ours}.{kind}": torch.cat([self.take(f"{name}.{kind}") for name in theirs]) for kind in ("weight", "bias")}
+        """Several linear layers of one input and equal size as one."""
+        state = {}
+        for kind in ("weight", "bias"):
+            parts = [self.take(f"{name}.{kind}") for name in theirs]
+            odd = next((i for i, part in enumerate(parts) if part.shape != parts[0].shape), None)
+            if odd is not None:
+                shapes = f"is {tuple(parts[odd].shape)}, expected {tuple(parts[0].shape)}"
+                raise InputError(f"{self._path}: weight '{theirs[odd]}.{kind}' {shapes} as '{theirs[0]}.{kind}'")
+            state[f"{ours}.{kind}"] = torch.cat(parts)
+        return state
 
     def conv(self, theirs: str, ours: str) -> dict[str, Tensor]:
         weight, bias = self.take(f"{theirs}.weight"), self.take(f"{theirs}.bias")  # (K + 1, 1, in, out), (1, 1, out)
         if weight.dim() != 4 or weight.shape[1] != 1 or bias.dim() != 3:
-            raise InputError(
-                f"{self._path}: weight '{theirs}.weight' has shape {tuple(weight.shape)}, expected (3, 1, in, out)"
-            )
+            raise InputError(f"{self._path}: weight '{theirs}.weight' is {tuple(weight.shape)}, expected (3, 1, in, out)")
         return {f"{ours}.weight": weight[:, 0].transpose(0, 1).contiguous(), f"{ours}.bias": bias.flatten()}
 
     def pair(self, theirs: str, ours: str) -> dict[str, Tensor]:

@@ -1,0 +1,72 @@
+"""Fixtures shared by the tests.
+
+fixtures/parity.npz is what the published implementation computes with random weights of width 32, 2 layers: 'lifter/*' and
+'denoiser/*' are its state dicts by their published names, 'expected/*' inputs and outputs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pose_diffusion.config import DiffusionConfig, ModelConfig, OfficialConfig
+from pose_diffusion.models.bundle import Bundle, load_bundle
+from pose_diffusion.models.denoiser import Denoiser
+from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.models.official import import_official
+
+torch.set_num_threads(1)
+
+Weights = dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="session")
+def parity() -> dict[str, Weights]:
+    """{'lifter': weights, 'denoiser': weights, 'expected': values}."""
+    groups: dict[str, Weights] = {}
+    with np.load(Path(__file__).parent / "fixtures" / "parity.npz") as stored:
+        for name in stored.files:
+            group, _, key = name.partition("/")
+            groups.setdefault(group, {})[key] = torch.from_numpy(stored[name])
+    return groups
+
+
+@pytest.fixture(scope="session")
+def expected(parity: dict[str, Weights]) -> Weights:
+    return parity["expected"]
+
+
+@pytest.fixture(scope="session")
+def published(parity: dict[str, Weights], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The lifter's and the denoiser's checkpoint, laid out as published. The EMA weights are the raw ones times 2."""
+    folder = tmp_path_factory.mktemp("published")
+    paths = folder / "lifter.pth", folder / "diffusion.pth"
+    for path, weights in zip(paths, (parity["lifter"], parity["denoiser"]), strict=True):
+        torch.save([weights, {"state": {}, "param_groups": []}, 7, 1234, {k: 2 * v for k, v in weights.items()}], path)
+    return paths
+
+
+@pytest.fixture(scope="session")
+def imported(published: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the bundle imported from the published pair."""
+    folder = tmp_path_factory.mktemp("imported") / "bundle"
+    config = OfficialConfig(lifter=str(published[0]), denoiser=str(published[1]), output=str(folder))
+    import_official(config, ModelConfig(), DiffusionConfig())
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bundle(imported: Path) -> Bundle:
+    """The published networks as a user opens them. Not to be changed."""
+    return load_bundle(str(imported))
+
+
+@pytest.fixture
+def tiny() -> Bundle:
+    """Freshly initialised small networks in training mode."""
+    torch.manual_seed(0)
+    config = ModelConfig(width=8, layers=2, heads=2)
+    return Bundle(config, DiffusionConfig(), Lifter(config), Denoiser(config))

@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+import torch
+
+from pose_diffusion import skeleton
+from pose_diffusion.models.graph import ChebyshevConv, Dropout, GraphConv, LearnableGraph, chebyshev_terms
+
+ADJACENCY = skeleton.adjacency()
+
+
+def test_chebyshev_terms_are_the_polynomials_of_the_laplacian_on_its_spectrum() -> None:
+    identity, laplacian, second = chebyshev_terms(ADJACENCY).double()
+    torch.testing.assert_close(identity, torch.eye(17, dtype=torch.float64))
+    values, vectors = np.linalg.eig(laplacian.numpy())
+    polynomial = vectors @ np.diag(2 * values**2 - 1) @ np.linalg.inv(vectors)
+    np.testing.assert_allclose(second.numpy(), polynomial, atol=1e-5)
+
+
+@pytest.mark.parametrize(("in_channels", "out_channels"), [(2, 8), (8, 8), (8, 3)])
+def test_chebyshev_convolution_is_the_sum_over_its_terms(in_channels: int, out_channels: int) -> None:
+    conv = ChebyshevConv(in_channels, out_channels, ADJACENCY)
+    torch.nn.init.normal_(conv.bias)
+    x = torch.randn(5, 17, in_channels)
+    terms = chebyshev_terms(ADJACENCY)
+    separately = sum(term @ x @ conv.weight[:, k] for k, term in enumerate(terms)) + conv.bias
+    torch.testing.assert_close(conv(x), separately, rtol=1e-5, atol=1e-5)
+
+
+def test_learnable_graph_normalises_by_column_sums_and_does_not_symmetrise() -> None:
+    graph = LearnableGraph(17, 4)
+    with torch.no_grad():
+        graph.adjacency.uniform_(0, 1)
+    scale = torch.diag((graph.adjacency.sum(0) + 1e-5) ** -0.5)
+    normalised = scale @ graph.adjacency @ scale
+    x = torch.randn(3, 17, 4)
+    plain = graph.narrow(normalised @ torch.relu(graph.widen(normalised @ x)))
+    torch.testing.assert_close(graph(x), plain, rtol=1e-5, atol=1e-5)
+
+
+def test_a_relu_after_the_convolutions_dropout_would_change_nothing() -> None:
+    conv = GraphConv(8, ADJACENCY).train()
+    y = conv(torch.randn(5, 17, 8))
+    assert torch.equal(y, y.relu())
+
+
+@pytest.mark.parametrize("p", [0.1, 0.25])
+def test_dropout_drops_a_share_p_and_keeps_the_mean(p: float) -> None:
+    torch.manual_seed(0)
+    y = Dropout(p).train()(torch.ones(1_000_001))
+    kept = (y > 0).double().mean().item()
+    assert abs(kept - (1 - p)) < 0.002
+    torch.testing.assert_close(y[y > 0], torch.full_like(y[y > 0], 1 / (1 - p)))
+
+
+def test_dropout_draws_anew_each_time_and_repeats_by_seed() -> None:
+    dropout, x = Dropout(0.5).train(), torch.ones(999)
+    torch.manual_seed(3)
+    first, second = dropout(x), dropout(x)
+    torch.manual_seed(3)
+    assert torch.equal(first, dropout(x))
+    assert not torch.equal(first, second)
+
+
+def test_dropout_is_the_identity_in_evaluation() -> None:
+    x = torch.randn(10)
+    assert torch.equal(Dropout(0.5).eval()(x), x)
