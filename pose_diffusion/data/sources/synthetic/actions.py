@@ -115,10 +115,10 @@ def discussion(a: Angles) -> None:
 def phoning(a: Angles) -> None:
     near, far = a.side()
     hold = 0.75 + 0.25 * a.episodes(8)
-    a.add(f"{near}_shoulder_flex", hold * a.rng.uniform(40, 65))
-    a.add(f"{near}_shoulder_abduct", hold * a.rng.uniform(5, 30))
+    a.add(f"{near}_shoulder_flex", hold * a.rng.uniform(30, 55))
+    a.add(f"{near}_shoulder_abduct", hold * a.rng.uniform(15, 45))
     a.add(f"{near}_shoulder_turn", hold * a.rng.uniform(15, 40))
-    a.add(f"{near}_elbow", hold * a.rng.uniform(108, 125))
+    a.add(f"{near}_elbow", hold * a.rng.uniform(115, 130))
     a.add("neck_side", a.rng.uniform(0, 14) * (1 if near == "right" else -1))
     _gesture(a, far, a.episodes(5))
     if a.rng.random() < 0.5:
