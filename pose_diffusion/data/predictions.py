@@ -165,7 +165,8 @@ def read(path: str, columns: Sequence[str] | None = None, without: Collection[st
         raise InputError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
     for name in ("pose_2d", "pose_3d", "spread_mm"):
         if name in table.column_names:
-            bad = ~np.isfinite(tensor_values(table[name])).reshape(len(table), -1).all(1)
+            values = tensor_values(table[name])
+            bad = ~np.isfinite(values).all(tuple(range(1, values.ndim)))
             if bad.any():
                 raise InputError(f"{path}: row {int(bad.argmax())}, column '{name}': a value is not finite")
     return table
