@@ -1,4 +1,7 @@
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -137,7 +140,7 @@ def test_a_denoiser_deeper_than_the_lifter_is_refused(run: Import, altered: Call
     def deepen(weights: dict) -> None:
         weights |= {name.replace(".1.", ".2.", 1): w for name, w in weights.items() if name.startswith("atten_layers.1.")}
 
-    with pytest.raises(InputError, match="2 layers.*3 layers.*one size"):
+    with pytest.raises(InputError, match=r"2 layers.*3 layers.*one size"):
         run(denoiser=altered(deepen))
 
 
@@ -149,3 +152,29 @@ def test_a_lifter_given_as_denoiser_is_refused(run: Import, published: tuple[Pat
 def test_heads_that_do_not_divide_the_width_are_refused(run: Import) -> None:
     with pytest.raises(InputError, match="heads 5"):
         run(ModelConfig(width=40, heads=5))
+
+
+def test_the_job_writes_a_bundle_and_leaves_with_0(published: tuple[Path, Path], tmp_path: Path) -> None:
+    assert _job(f"official.lifter={published[0]}", f"official.denoiser={published[1]}", f"official.output={tmp_path}/b") == (
+        0,
+        "",
+    )
+    assert load_bundle(f"{tmp_path}/b").model.width == 32
+
+
+def test_the_job_leaves_with_2_and_one_line_for_bad_input(tmp_path: Path) -> None:
+    code, error = _job(f"official.lifter={tmp_path}/nowhere.pth", f"official.output={tmp_path}/b")
+    assert code == 2
+    assert error.strip() == f"error: {tmp_path}/nowhere.pth: no such file, folder or bucket"
+
+
+def _job(*overrides: str) -> tuple[int, str]:
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "jobs/import_official.py", *overrides],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stderr
