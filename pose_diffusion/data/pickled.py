@@ -42,6 +42,8 @@ _KNOWN = {
     "numpy dtype": _DTYPE,
     "numpy ndarray": "numpy.ndarray",
     "_codecs encode": "encode",
+    "__builtin__ bytes": "bytes",
+    "builtins bytes": "bytes",
     "collections OrderedDict": "dict",
 }
 _LITERALS = frozenset({
@@ -190,6 +192,8 @@ def _call(call: _Call, done: dict[int, Any], depth: int) -> Any:
         if codec not in ("latin1", "latin-1"):
             raise Refused(f"bytes encoded as {codec}")
         return text.encode("latin1")
+    if call.name == "bytes" and not call.arguments:
+        return b""
     if call.name == _DTYPE:
         return _dtype(call)
     if call.name == _SCALAR:
