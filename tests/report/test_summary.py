@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import json
+import pickle
+import random
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import reference
+from fakes import Run, table
+
+from pose_diffusion.data import predictions
+from pose_diffusion.data.schema import tensor_values
+from pose_diffusion.errors import InputError
+from pose_diffusion.report.partial import merge, of_table, summarise
+from pose_diffusion.report.summary import FIGURES, Skipped, report_dict
+
+ACTIONS = ("Photo", "Sitting", "SittingDown", "Walking")
+
+
+def flat(value: object, path: str = "") -> dict[str, object]:
+    """Every leaf of nested dicts and lists by its path."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        return {k: v for key, inner in items for k, v in flat(inner, f"{path}/{key}").items()}
+    return {path: value}
+
+
+def assert_same(one: dict, other: dict) -> None:
+    one, other = flat(one), flat(other)
+    assert one.keys() == other.keys()
+    for path, value in one.items():
+        if isinstance(value, float):
+            assert other[path] == pytest.approx(value, rel=1e-6, abs=1e-9), path
+        else:
+            assert other[path] == value, path
+
+
+def figures_of(rows: pa.Table) -> dict:
+    return report_dict(merge([of_table(rows, "x")]))
+
+
+def by_name(rows: list[dict], name: str) -> dict:
+    return next(row for row in rows if row["name"] == name)
+
+
+@pytest.mark.parametrize("method", reference.METHODS)
+@pytest.mark.parametrize("action", ["Sitting", "SittingDown", "Walking"])
+def test_figures_of_an_action_agree_with_slow_plain_code(action: str, method: str) -> None:
+    rows = table()
+    row = by_name(figures_of(rows)["actions"], action)
+    assert row["methods"][method] == pytest.approx(reference.figures(rows, method, action=action), rel=1e-5)
+
+
+@pytest.mark.parametrize("method", reference.METHODS)
+def test_figures_of_a_subject_and_a_camera_agree_with_slow_plain_code(method: str) -> None:
+    rows = table()
+    report = figures_of(rows)
+    for kind, name in (("subject", "S11"), ("camera", "c2")):
+        row = by_name(report[f"{kind}s"], name)
+        assert row["methods"][method] == pytest.approx(reference.figures(rows, method, **{kind: name}), rel=1e-5)
+
+
+@pytest.mark.parametrize("method", reference.METHODS)
+def test_frame_mean_weighs_each_pose_alike(method: str) -> None:
+    rows = table()
+    assert figures_of(rows)["headline"][method]["frame_mean"] == pytest.approx(reference.figures(rows, method), rel=1e-5)
+
+
+@pytest.mark.parametrize("method", reference.METHODS)
+def test_action_mean_weighs_each_action_alike(method: str) -> None:
+    rows = table()
+    actions = [reference.figures(rows, method, action=action) for action in ACTIONS]
+    mean = {key: np.mean([action[key] for action in actions if key in action]) for key in FIGURES}
+    assert figures_of(rows)["headline"][method]["action_mean"] == pytest.approx(mean, rel=1e-5)
+
+
+def test_errors_by_joint_are_means_over_all_poses() -> None:
+    rows = table()
+    means = tensor_values(rows["diffusion_joint_mm"]).mean(0, dtype=np.float64)
+    joints = [row["methods"]["diffusion"]["mpjpe_mm"] for row in figures_of(rows)["joints"]]
+    np.testing.assert_allclose(joints, means, rtol=1e-6)
+
+
+@pytest.mark.parametrize("per_file", [1, 2, 7, 30, 64])
+def test_file_size_changes_no_figure(per_file: int, run: Run) -> None:
+    rows = table(hypotheses=4)
+    whole, parts = (merge(map(summarise, run(rows, size, str(size)))) for size in (1000, per_file))
+    one, other = report_dict(whole), report_dict(parts)
+    assert other["counts"].pop("files") >= one["counts"].pop("files")
+    assert_same(one, other)
+
+
+def test_order_of_merging_changes_no_figure(run: Run) -> None:
+    partials = [summarise(path) for path in run(table(), 13)]
+    shuffled = partials.copy()
+    random.Random(1).shuffle(shuffled)
+    half = len(shuffled) // 2
+    assert_same(report_dict(merge(partials)), report_dict(merge([merge(shuffled[:half]), merge(shuffled[half:])])))
+
+
+def test_merging_leaves_its_inputs_as_they_were(run: Run) -> None:
+    partials = [summarise(path) for path in run(table(), 50)]
+    first = report_dict(merge(partials))
+    assert report_dict(merge(partials)) == first
+
+
+def test_a_partial_survives_pickling(run: Run) -> None:
+    partial = summarise(run(table())[0])
+    assert_same(report_dict(merge([pickle.loads(pickle.dumps(partial))])), report_dict(merge([partial])))
+
+
+def test_the_report_is_plain_json() -> None:
+    report = figures_of(table(hypotheses=4))
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+
+
+def test_poses_without_truth_are_counted_and_have_no_figures(run: Run) -> None:
+    report = report_dict(merge(map(summarise, run(table(truth=False)))))
+    assert report["counts"] == {"files": 1, "poses": 121, "poses_with_truth": 0, "skipped": 0}
+    assert set(flat(report["headline"]).values()) == {None}
+    assert report["spread"] is None
+
+
+def test_poses_without_truth_change_no_figure_of_the_others(run: Run) -> None:
+    known = table()
+    both = report_dict(merge(map(summarise, [*run(known), *run(table(truth=False), folder="unknown")])))
+    assert both["headline"] == report_dict(merge(map(summarise, run(known))))["headline"]
+    assert both["counts"]["poses"] == 2 * both["counts"]["poses_with_truth"]
+
+
+def test_a_file_without_rows_adds_nothing(run: Run) -> None:
+    rows = table()
+    assert_same(
+        figures_of(rows)["headline"], report_dict(merge([of_table(rows, "x"), of_table(rows.slice(0, 0), "y")]))["headline"]
+    )
+
+
+def test_only_empty_files_make_an_empty_report() -> None:
+    assert figures_of(table().slice(0, 0))["counts"]["poses"] == 0
+
+
+def test_no_files_are_refused() -> None:
+    with pytest.raises(InputError, match="no predictions"):
+        merge([])
+
+
+def test_predictions_of_two_runs_are_refused() -> None:
+    lifter = predictions.layout(table().schema, "x")
+    with pytest.raises(InputError, match="y: holds lifter, diffusion, oracle, but x holds lifter, diffusion"):
+        merge([of_table(table(), "x"), of_table(table(hypotheses=3), "y")])
+    assert lifter.final == "diffusion"
+
+
+def test_skipped_inputs_are_listed_by_path() -> None:
+    skipped = [Skipped("b.parquet", "truncated"), Skipped("a.parquet", "row 3, column 'mixture': a value is not finite")]
+    report = report_dict(merge([of_table(table(), "x")]), skipped)
+    assert [row["path"] for row in report["skipped"]] == ["a.parquet", "b.parquet"]
+    assert report["counts"]["skipped"] == 2
+
+
+def test_pck_curve_ends_in_pck_and_averages_to_auc() -> None:
+    report = figures_of(table())
+    curve = report["distribution"]["diffusion"]["pck_percent"]
+    mean = report["headline"]["diffusion"]["frame_mean"]
+    assert curve[0] == 0
+    assert curve[-1] == pytest.approx(mean["pck_percent"])
+    assert np.mean(curve) == pytest.approx(mean["auc_percent"])
+
+
+def test_quantiles_are_within_a_bin_of_the_exact_ones() -> None:
+    rows = table()
+    errors = tensor_values(rows["diffusion_joint_mm"]).mean(1)
+    found = figures_of(rows)["distribution"]["diffusion"]["mpjpe_mm"]
+    for name, share in (("p10", 10), ("median", 50), ("p90", 90)):
+        low, high = (np.percentile(errors, share, method=method) for method in ("lower", "higher"))
+        assert low - 1 <= found[name] <= high + 1, name
+
+
+def test_histogram_holds_every_pose() -> None:
+    distribution = figures_of(table())["distribution"]["lifter"]
+    assert sum(distribution["counts"]) == 121
+    assert len(distribution["edges_mm"]) == len(distribution["counts"]) + 1

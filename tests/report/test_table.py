@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pyarrow as pa
+from fakes import table as rows
+
+from pose_diffusion.report.partial import merge, of_table
+from pose_diffusion.report.summary import report_dict
+from pose_diffusion.report.table import table
+
+
+def report(predicted: pa.Table) -> dict:
+    return report_dict(merge([of_table(predicted, "x")]))
+
+
+def line(text: str, name: str) -> list[str]:
+    return next(found for found in text.splitlines() if found.startswith(name + " ")).split()[len(name.split()) :]
+
+
+def test_has_the_published_head() -> None:
+    assert "===Action===   ==p#1 mm== =p#2 mm=" in table(report(rows()))
+
+
+def test_average_is_the_action_mean_with_two_decimals() -> None:
+    figures = report(rows())
+    mean = {method: figures["headline"][method]["action_mean"] for method in ("lifter", "diffusion")}
+    cells = [f"{mean[method][key]:.2f}" for method in ("lifter", "diffusion") for key in ("mpjpe_mm", "p_mpjpe_mm")]
+    assert line(table(figures), "Average") == cells
+
+
+def test_frame_weighted_mean_stands_below_the_average() -> None:
+    figures = report(rows())
+    assert line(table(figures), "All poses")[0] == f"{figures['headline']['lifter']['frame_mean']['mpjpe_mm']:.2f}"
+
+
+def test_every_action_has_a_line() -> None:
+    text = table(report(rows()))
+    assert all(line(text, action) for action in ("Sitting", "SittingDown", "Walking", "Photo"))
+
+
+def test_columns_are_aligned_whatever_the_names() -> None:
+    text = table(report(rows(names=lambda action: action.replace("Sitting", "Sitting in a very high chair"))))
+    assert len({found.index(".") for found in text.splitlines()[2:]}) == 1
+
+
+def test_control_characters_in_names_do_not_reach_the_terminal() -> None:
+    text = table(report(rows(names=lambda action: "\x1b[2J" + action)))
+    assert "\x1b" not in text
+
+
+def test_says_so_where_no_truth_is_known() -> None:
+    assert table(report(rows(truth=False))) == "121 poses, none with a known truth: no errors to report"
