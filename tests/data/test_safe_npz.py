@@ -151,7 +151,8 @@ def refused_pickles() -> dict[str, bytes]:
     array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
     dtype = b"cnumpy\ndtype\n(S'O8'\nI0\nI1\ntR"
     return {
-        "object pointers from raw bytes": array + b"(I1\n(I1\nt" + dtype + b"(I3\nS'|'\nNNNI-1\nI-1\nI0\ntb" + b"I00\nS'AAAAAAAA'\ntb.",
+        "object pointers from raw bytes": array + b"(I1\n(I1\nt" + dtype
+        + b"(I3\nS'|'\nNNNI-1\nI-1\nI0\ntbI00\nS'AAAAAAAA'\ntb.",
         "an array larger than its data": array + b"(I1\n(I999999999999\ntcnumpy\ndtype\n(S'f8'\ntRI00\nS''\ntb.",
         "a negative shape": array + b"(I1\n(I-1\nI-8\ntcnumpy\ndtype\n(S'f8'\ntRI00\nS'AAAAAAAA'\ntb.",
         "a huge element": b"cnumpy\ndtype\n(S'V99999999999'\ntR.",
