@@ -117,8 +117,10 @@ def _check_keys(values: dict, where: str) -> None:
         for key in keys:
             if key not in known:
                 everywhere = [f"{s}.{k}" for s, f in sections.items() for k in f.annotation.model_fields]  # type: ignore[union-attr]
-                close = difflib.get_close_matches(str(key), known, 1, 0.5)
-                hint = f"; did you mean '{section}.{close[0]}'?" if close else _nearest(f"{section}.{key}", everywhere)
+                close = difflib.get_close_matches(str(key), known, 1, 0.6)
+                elsewhere = [name for name in everywhere if name.endswith(f".{key}")]
+                candidates = [f"{section}.{name}" for name in close] or elsewhere
+                hint = f"; did you mean '{candidates[0]}'?" if candidates else _nearest(f"{section}.{key}", everywhere)
                 raise InputError(f"{where}: unknown key '{section}.{key}'{hint}")
 
 

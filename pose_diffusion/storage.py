@@ -62,7 +62,7 @@ def _clear_errors(path: str) -> Iterator[None]:
         raise InputError(f"{path}: no such file, folder or bucket") from None
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder, expected a file") from None
-    except NotADirectoryError:
+    except (NotADirectoryError, FileExistsError):
         raise InputError(f"{path}: a part of the path is a file, not a folder") from None
     except PermissionError as error:
         raise InputError(f"{path}: access refused ({error})") from None

@@ -6,11 +6,16 @@ fixtures/parity.npz is what the published implementation computes with random we
 
 from __future__ import annotations
 
+import hashlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import numpy as np
 import pytest
 import torch
+from moto.server import ThreadedMotoServer
 
 from pose_diffusion.config import DiffusionConfig, ModelConfig, OfficialConfig
 from pose_diffusion.models.bundle import Bundle, load_bundle
@@ -19,6 +24,8 @@ from pose_diffusion.models.graformer import Lifter
 from pose_diffusion.models.official import import_official
 
 torch.set_num_threads(1)
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 Weights = dict[str, torch.Tensor]
 
@@ -70,3 +77,37 @@ def tiny() -> Bundle:
     torch.manual_seed(0)
     config = ModelConfig(width=8, layers=2, heads=2)
     return Bundle(config, DiffusionConfig(), Lifter(config), Denoiser(config))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference data beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip("the reference data is not beside this checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """A real HTTP S3 endpoint in this process; its address goes into the AWS variables for the whole session."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    url = f"http://{host}:{port}"
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="test",
+        AWS_SECRET_ACCESS_KEY="test",
+        AWS_DEFAULT_REGION="us-east-1",
+        AWS_ENDPOINT_URL=url,
+        AWS_EC2_METADATA_DISABLED="true",
+    )
+    yield url
+    server.stop()
+
+
+@pytest.fixture
+def s3_bucket(s3_endpoint: str, request: pytest.FixtureRequest) -> str:
+    """A new empty bucket, as s3://name."""
+    name = "bucket-" + hashlib.sha1(request.node.nodeid.encode()).hexdigest()[:16]
+    boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket=name)
+    return f"s3://{name}"

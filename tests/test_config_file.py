@@ -1,0 +1,90 @@
+"""Settings: precedence, and one clear line for each kind of mistake."""
+
+import pytest
+
+from pose_diffusion import config_file
+from pose_diffusion.config import Config
+from pose_diffusion.errors import InputError
+
+
+@pytest.fixture
+def yaml_file(tmp_path):
+    def write(text):
+        path = tmp_path / "config.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_command_line_wins_over_yaml_and_yaml_over_default(yaml_file):
+    config = config_file.load(yaml_file("train: {batch: 64, clip: 0.5}"), ["train.batch=32"])
+    assert (config.train.batch, config.train.clip, config.train.ema) == (32, 0.5, Config().train.ema)
+
+
+def test_a_dumped_config_loads_as_itself(yaml_file):
+    config = config_file.load(None, ["model.width=32", "diffusion.step_list=[0, 4, 8]", "diffusion.sampling=list"])
+    assert config_file.load(yaml_file(config_file.dump(config))) == config
+
+
+def test_scientific_notation_without_a_dot_is_a_number(yaml_file):
+    assert config_file.load(yaml_file("train: {learning_rate: 1e-4}")).train.learning_rate == 1e-4
+
+
+def test_a_list_is_given_on_the_command_line(yaml_file):
+    assert config_file.load(None, ["data.actions=[Walking, Sitting]"]).data.actions == ["Walking", "Sitting"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("trian: {batch: 1}", "unknown section 'trian'; did you mean 'train'?"),
+        ("train: {bacth: 1}", "unknown key 'train.bacth'; did you mean 'train.batch'?"),
+        ("train: {width: 32}", "unknown key 'train.width'; did you mean 'model.width'?"),
+        ("train: {batch: many}", "key 'train.batch': Input should be a valid integer"),
+        ("train: {batch: 0}", "key 'train.batch': Input should be greater than or equal to 1"),
+        ("train: {batch: 1.5}", "key 'train.batch'"),
+        ("train: {ema: 1.0}", "key 'train.ema'"),
+        ("train: {learning_rate: .nan}", "key 'train.learning_rate'"),
+        ("train: {learning_rate: .inf}", "key 'train.learning_rate'"),
+        ("diffusion: {schedule: linaer}", "key 'diffusion.schedule': Input should be 'linear', 'quad'"),
+        ("diffusion: {beta_start: 0.5, beta_end: 0.1}", "beta_start 0.5 is above beta_end 0.1"),
+        ("diffusion: {window: 60}", "window 60 is larger than steps 51"),
+        ("diffusion: {sampling: list, step_list: [6, 0]}", "step_list [6, 0] is not ascending"),
+        ("diffusion: {sampling: list, step_list: [0, 51]}", "step_list reaches 51, steps is 51"),
+        ("model: {width: 30, heads: 4}", "width 30 is not an even multiple of heads 4"),
+        ("train: 3", "key 'train': expected a mapping"),
+        ("- train", "expected a mapping of sections"),
+        ("train: {batch: [", "not YAML, line"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(yaml_file, text, message):
+    with pytest.raises(InputError) as error:
+        config_file.load(yaml_file(text))
+    assert message in str(error.value)
+    assert "config.yaml" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("argument", ["train.batch", "batch=3", "a.b.c=1", "train.batch=[", "train.nothing=1"])
+def test_a_bad_argument_is_refused(argument):
+    with pytest.raises(InputError):
+        config_file.load(None, [argument])
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.yaml: no such file"):
+        config_file.load(str(tmp_path / "absent.yaml"))
+
+
+def test_every_key_has_a_sentence():
+    for section, field in Config.model_fields.items():
+        for name, key in field.annotation.model_fields.items():
+            assert key.description and key.description.endswith("."), f"{section}.{name}"
+
+
+def test_help_lists_every_key_of_the_sections():
+    text = config_file.describe(["train"])
+    assert "train.batch: int = 1024" in text
+    assert "train.device: auto | cpu | cuda = auto" in text
+    assert "model.width" not in text

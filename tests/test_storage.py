@@ -1,0 +1,105 @@
+"""Files on a local disk and on S3 (moto's server): atomic publishing, listing and clear errors."""
+
+import pytest
+
+from pose_diffusion import storage
+from pose_diffusion.errors import InputError
+
+
+@pytest.fixture(params=["local", "s3"])
+def folder(request, tmp_path):
+    if request.param == "local":
+        return str(tmp_path / "data")
+    return request.getfixturevalue("s3_bucket") + "/data"
+
+
+def test_what_is_published_is_read_back(folder):
+    path = storage.join(folder, "a", "b.txt")
+    storage.publish_bytes(path, b"content")
+    assert storage.read_bytes(path) == b"content"
+    assert storage.exists(path) and storage.size(path) == 7
+    assert storage.sha256(path) == "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
+
+
+def test_publishing_again_replaces(folder):
+    path = storage.join(folder, "a.txt")
+    storage.publish_bytes(path, b"one")
+    storage.publish_bytes(path, b"two")
+    assert storage.read_bytes(path) == b"two"
+
+
+def test_a_failed_write_publishes_nothing_and_leaves_nothing(folder):
+    path = storage.join(folder, "a.txt")
+    with pytest.raises(RuntimeError), storage.publish(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert not storage.exists(path)
+    assert storage.list_files(folder) == []
+
+
+def test_a_failed_write_keeps_the_earlier_file(folder):
+    path = storage.join(folder, "a.txt")
+    storage.publish_bytes(path, b"whole")
+    with pytest.raises(RuntimeError), storage.publish(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert storage.read_bytes(path) == b"whole"
+
+
+def test_listing_is_sorted_relative_and_sized(folder):
+    for name in ("b.parquet", "a/c.parquet", "a/d.json"):
+        storage.publish_bytes(storage.join(folder, name), b"12")
+    assert storage.list_files(folder, ".parquet") == ["a/c.parquet", "b.parquet"]
+    assert storage.list_sizes(folder, ".json") == {"a/d.json": 2}
+
+
+def test_an_absent_folder_lists_nothing(folder):
+    assert storage.list_files(folder) == []
+
+
+def test_a_folder_is_copied_file_by_file(folder, tmp_path):
+    (tmp_path / "src" / "x").mkdir(parents=True)
+    (tmp_path / "src" / "x" / "y.txt").write_bytes(b"y")
+    storage.publish_folder(tmp_path / "src", folder)
+    assert storage.read_bytes(storage.join(folder, "x/y.txt")) == b"y"
+
+
+def test_removing_an_absent_file_is_quiet(folder):
+    storage.publish_bytes(storage.join(folder, "here.txt"), b"")
+    storage.remove_file(storage.join(folder, "absent.txt"))
+    storage.remove_file(storage.join(folder, "here.txt"))
+    assert storage.list_files(folder) == []
+
+
+def test_arrow_reads_what_was_published(folder):
+    storage.publish_bytes(storage.join(folder, "a.bin"), b"arrow")
+    filesystem, inner = storage.arrow_filesystem(folder)
+    with filesystem.open_input_file(f"{inner}/a.bin") as file:
+        assert file.read() == b"arrow"
+
+
+def test_a_missing_file_is_named(folder):
+    path = storage.join(folder, "absent.txt")
+    with pytest.raises(InputError, match="absent.txt: no such file, folder or bucket"):
+        storage.read_bytes(path)
+
+
+def test_a_missing_bucket_is_an_input_error(s3_bucket):
+    with pytest.raises(InputError, match="s3://no-such-bucket/a"):
+        storage.publish_bytes("s3://no-such-bucket/a", b"x")
+
+
+def test_an_unknown_scheme_is_refused():
+    with pytest.raises(InputError, match="expected a local path or s3://"):
+        storage.read_bytes("ftp://host/file")
+
+
+def test_a_folder_is_not_read_as_a_file(tmp_path):
+    with pytest.raises(InputError, match="is a folder"):
+        storage.read_bytes(str(tmp_path))
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file"):
+        storage.publish_bytes(str(tmp_path / "file" / "below.txt"), b"")
