@@ -80,7 +80,7 @@ def test_arrow_reads_what_was_published(folder):
 
 def test_a_missing_file_is_named(folder):
     path = storage.join(folder, "absent.txt")
-    with pytest.raises(InputError, match="absent.txt: no such file, folder or bucket"):
+    with pytest.raises(InputError, match=r"absent\.txt: no such file, folder or bucket"):
         storage.read_bytes(path)
 
 
