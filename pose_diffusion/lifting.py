@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pose_diffusion import skeleton
+from pose_diffusion import draws, skeleton
 from pose_diffusion.data.mixture import draw_kernel, heaviest
-from pose_diffusion.diffusion.noise import noise_scale
+from pose_diffusion.diffusion.noise import Source, noise_scale
 from pose_diffusion.errors import InputError
 from pose_diffusion.models.bundle import Bundle
 
@@ -44,37 +44,46 @@ def lift(
     eta: float | None = None,
     generator: torch.Generator | None = None,
     rows: int | None = None,
+    keys: Tensor | None = None,
 ) -> Lifted:
     """Lifts 2D poses uv (N, 17, 2) or mixtures (N, 17, K, 5), in normalised screen units.
 
     steps, eta: DDIM's, by default the bundle's. generator: of the draws, on the poses' device; by default a new one with
-    seed 0. rows: poses of one network pass, flips and hypotheses counted; by default what suits the device.
+    seed 0. keys: (N,) int64, in place of a generator: what a pose draws is a function of its key, whatever stands beside it.
+    rows: poses of every network pass, flips and hypotheses counted, the last one padded; by default what suits the device.
     Raises InputError for another shape, and for hypotheses that could not differ (no mixture, and eta is 0).
     """
     if bundle.lifter.training:
         raise ValueError("the networks are in training mode: call eval() first")
     poses = torch.as_tensor(uv_or_mixture, dtype=torch.float32, device=bundle.device)
     eta = bundle.diffusion.eta if eta is None else eta
-    generator = generator or torch.Generator(poses.device).manual_seed(0)
-    uv, sigma = _starts(poses, hypotheses, eta, generator)  # (N, H, 17, 2)
-    flat, flat_sigma = (
-        uv.flatten(0, 1),
-        None if sigma is None or bundle.diffusion.noise_scale == "constant" else sigma.flatten(0, 1),
-    )
-    rows = rows or (_CPU_ROWS if poses.device.type == "cpu" else len(flat) * 2)
-    size = max(1, rows // (2 if flips else 1))
+    if keys is None:
+        generator = generator or torch.Generator(poses.device).manual_seed(0)
+    else:  # one key a hypothesis
+        keys = draws.mix(keys.to(poses.device)[:, None], torch.arange(hypotheses, device=poses.device))
+    uv, sigma = _starts(poses, hypotheses, eta, generator, keys)  # (N, H, 17, 2)
+    if bundle.diffusion.noise_scale == "constant":
+        sigma = None
+    size = max(1, (rows or suitable_rows(poses.device, 2 * uv.shape[0] * hypotheses)) // (2 if flips else 1))
+    uv_rows, sigma_rows, key_rows = uv.flatten(0, 1), _flat(sigma), _flat(keys)  # (N * H, ...)
     lifter_poses, refined = [], []
-    for start in range(0, len(flat), size):
-        chunk = slice(start, start + size)
-        xyz = _lifter_pose(bundle, flat[chunk], flips)
-        lifter_poses.append(xyz)
-        scale = None if flat_sigma is None else flat_sigma[chunk]
-        refined.append(_refine(bundle, flat[chunk], xyz, flips, steps, eta, scale, generator))
-    lifter_pose = _joined(lifter_poses, uv)[:, 0]
+    for start in range(0, len(uv_rows), size):
+        count = min(size, len(uv_rows) - start)
+        part = torch.arange(start, start + (size if rows else count), device=poses.device).clamp_max_(start + count - 1)
+        xyz = _lifter_pose(bundle, uv_rows[part], flips)
+        noise = generator if key_rows is None else _KeyedNoise(key_rows[part])
+        scale = None if sigma_rows is None else sigma_rows[part]
+        lifter_poses.append(xyz[:count])
+        refined.append(_refine(bundle, uv_rows[part], xyz, flips, steps, eta, scale, noise)[:count])
     pose_3d = _joined(refined, uv)
     mean = pose_3d.mean(1)
     spread = (pose_3d - mean[:, None]).square().sum(-1).mean(1).sqrt()
-    return Lifted(lifter_pose, mean, spread, pose_3d if hypotheses > 1 else None)
+    return Lifted(_joined(lifter_poses, uv)[:, 0], mean, spread, pose_3d if hypotheses > 1 else None)
+
+
+def suitable_rows(device: torch.device, most: int) -> int:
+    """Rows of a network pass that suit the device, `most` where it can take them all."""
+    return _CPU_ROWS if device.type == "cpu" else most
 
 
 def mirror(pose: Tensor) -> Tensor:
@@ -89,7 +98,23 @@ def centre(pose: Tensor) -> Tensor:
     return pose - pose[..., skeleton.ROOT : skeleton.ROOT + 1, :]
 
 
-def _starts(poses: Tensor, hypotheses: int, eta: float, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+class _KeyedNoise:
+    """Noise for a pass whose rows have these keys (rows,), a new one at each call; a mirrored half has its own."""
+
+    def __init__(self, keys: Tensor):
+        self.keys, self.lane = keys, 0
+
+    def __call__(self, like: Tensor) -> Tensor:
+        keys = []
+        for _ in range(len(like) // len(self.keys)):
+            self.lane += 1
+            keys.append(draws.mix(self.keys, self.lane))
+        return draws.gaussian(torch.cat(keys), tuple(like.shape[1:])).to(like.dtype)
+
+
+def _starts(
+    poses: Tensor, hypotheses: int, eta: float, generator: torch.Generator | None, keys: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
     """The 2D poses that the hypotheses start from (N, H, 17, 2), and their sigma where mixtures are given."""
     if hypotheses < 1:
         raise InputError(f"hypotheses is {hypotheses}, expected at least 1")
@@ -101,7 +126,8 @@ def _starts(poses: Tensor, hypotheses: int, eta: float, generator: torch.Generat
         raise InputError(f"2D poses have shape {tuple(poses.shape)}, expected (N, 17, 2) or (N, 17, K, 5)")
     kernels = heaviest(poses)[:, None]  # (N, 1, 17, 4)
     if hypotheses > 1:
-        drawn = draw_kernel(poses[:, None].expand(-1, hypotheses - 1, -1, -1, -1), generator)
+        draw = None if keys is None else draws.uniform(keys[:, 1:], (skeleton.N_JOINTS,))
+        drawn = draw_kernel(poses[:, None].expand(-1, hypotheses - 1, -1, -1, -1), generator, draw)
         kernels = torch.cat([kernels, drawn], 1)
     return kernels[..., :2], kernels[..., 2:]
 
@@ -121,7 +147,7 @@ def _refine(
     steps: Sequence[int] | None,
     eta: float,
     sigma: Tensor | None,
-    generator: torch.Generator,
+    noise: Source | None,
 ) -> Tensor:
     if bundle.denoiser is None:
         return xyz
@@ -129,12 +155,16 @@ def _refine(
         uv, xyz = torch.cat([uv, mirror(uv)]), torch.cat([xyz, mirror(xyz)])
         sigma = None if sigma is None else torch.cat([sigma, sigma[:, list(skeleton.FLIP)]])
     x_start = torch.cat([uv, xyz], -1)  # (rows, 17, 5)
-    sample, _ = bundle.sample(x_start, uv, steps, eta, noise_scale(x_start, sigma), generator)
+    sample, _ = bundle.sample(x_start, uv, steps, eta, noise_scale(x_start, sigma), noise)
     refined = sample[..., 2:].float()
     if flips:
         plain, flipped = refined.chunk(2)
         refined = (plain + mirror(flipped)) / 2
     return centre(refined)
+
+
+def _flat(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.flatten(0, 1)
 
 
 def _joined(chunks: list[Tensor], uv: Tensor) -> Tensor:

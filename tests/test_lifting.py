@@ -141,3 +141,31 @@ def test_no_hypothesis_is_refused(bundle: Bundle, mixture: torch.Tensor) -> None
 def test_networks_in_training_mode_are_refused(tiny: Bundle) -> None:
     with pytest.raises(ValueError, match="training mode"):
         lift(tiny, torch.zeros(1, 17, 2))
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_with_keys_a_poses_hypotheses_do_not_depend_on_the_poses_beside_it(
+    bundle: Bundle, mixture: torch.Tensor, eta: float
+) -> None:
+    keys = torch.arange(6) * 7919
+    order = torch.tensor([4, 0, 5])
+    whole = lift(bundle, mixture, hypotheses=3, eta=eta, keys=keys).hypotheses
+    part = lift(bundle, mixture[order], hypotheses=3, eta=eta, keys=keys[order], rows=4).hypotheses
+    torch.testing.assert_close(part, whole[order], rtol=0, atol=1e-5)
+
+
+def test_with_keys_poses_of_different_keys_draw_differently(bundle: Bundle, mixture: torch.Tensor) -> None:
+    same = mixture[:1].expand(2, -1, -1, -1)
+    one, other = lift(bundle, same, hypotheses=4, keys=torch.tensor([1, 2])).hypotheses
+    torch.testing.assert_close(one[0], other[0])
+    assert not torch.allclose(one[1:], other[1:], atol=1e-3)
+
+
+def test_a_pass_of_given_rows_always_has_that_many(bundle: Bundle, mixture: torch.Tensor) -> None:
+    seen: list[int] = []
+    handle = bundle.lifter.register_forward_pre_hook(lambda module, inputs: seen.append(len(inputs[0])))
+    try:
+        lift(bundle, mixture, rows=8)
+    finally:
+        handle.remove()
+    assert seen == [8, 8]

@@ -54,13 +54,20 @@ def heaviest(mixture: torch.Tensor) -> torch.Tensor:
     return mixture[..., 0, 1:]
 
 
-def draw_kernel(mixture: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
-    """Mean and sigma of one kernel a joint, drawn by weight. (..., K, 5) -> (..., 4)."""
+def draw_kernel(
+    mixture: torch.Tensor, generator: torch.Generator | None = None, draw: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Mean and sigma of one kernel a joint, drawn by weight. (..., K, 5) -> (..., 4).
+
+    draw: (...,) numbers in [0, 1) to choose by, instead of the generator's.
+    """
     if mixture.shape[-2] == 1:
         return heaviest(mixture)
     cumulative = mixture[..., 0].cumsum(-1)  # (..., K)
+    if draw is None:
+        draw = torch.rand(mixture.shape[:-2], generator=generator, device=mixture.device)
     # Rounding may leave the last cumulative weight below 1, so the draw is scaled to it and the last bound is left out.
-    draw = torch.rand(mixture.shape[:-2], generator=generator, device=mixture.device).unsqueeze(-1) * cumulative[..., -1:]
+    draw = draw.unsqueeze(-1) * cumulative[..., -1:]
     chosen = (draw >= cumulative[..., :-1]).sum(-1)  # (...,)
     index = chosen[..., None, None].expand(*mixture.shape[:-2], 1, 4)
     return mixture[..., 1:].gather(-2, index).squeeze(-2)

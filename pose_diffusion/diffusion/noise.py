@@ -8,6 +8,8 @@ that the 2D pose was drawn from (DiffPose, arXiv 2211.16940); 1 (metre) on x, y,
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -15,9 +17,15 @@ from pose_diffusion.diffusion.schedule import Schedule
 
 PUBLISHED_SCALE = (0.1, 0.1, 1.0, 1.0, 1.0)
 
+# Where noise comes from: a generator, or a function from a tensor to standard normal noise like it.
+Source = torch.Generator | Callable[[Tensor], Tensor]
 
-def gaussian(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard normal noise of a tensor's shape, type and device, drawn on the generator's own device."""
+
+def gaussian(like: Tensor, source: Source) -> Tensor:
+    """Standard normal noise of a tensor's shape, type and device; a generator draws it on its own device."""
+    if not isinstance(source, torch.Generator):
+        return source(like)
+    generator = source
     return torch.randn(like.shape, generator=generator, device=generator.device, dtype=like.dtype).to(like.device)
 
 

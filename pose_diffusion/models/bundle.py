@@ -25,6 +25,7 @@ from torch import Tensor
 
 from pose_diffusion import config_file, skeleton, storage
 from pose_diffusion.config import DiffusionConfig, ModelConfig
+from pose_diffusion.diffusion.noise import Source
 from pose_diffusion.diffusion.sampler import ddim
 from pose_diffusion.diffusion.schedule import Schedule, sampling_steps
 from pose_diffusion.errors import InputError
@@ -79,7 +80,7 @@ class Bundle:
         steps: Sequence[int] | None = None,
         eta: float | None = None,
         scale: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        generator: Source | None = None,
     ) -> tuple[Tensor, list[Tensor]]:
         """DDIM from x_start (B, 17, 5), guided by uv (B, 17, 2); steps and eta default to the bundle's.
 
