@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from pose_diffusion import storage
 
 Count = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0)]
+# A file or folder, local or s3://. Local ones are made absolute, since Ray's workers have working directories of their own.
+Location = Annotated[str, AfterValidator(storage.absolute)]
 
 
 class Section(BaseModel):
@@ -22,7 +26,7 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    shards: str = ""
+    shards: Location = ""
     """Shard folder to train on, local or s3://."""
     actions: list[str] | None = None
     """Keep these actions alone, by whole name without the trailing number ('Sitting' is not 'SittingDown')."""
@@ -37,11 +41,13 @@ class DataConfig(Section):
 
 
 class PrepareConfig(Section):
-    source: Literal["synthetic", "human36m"] = "synthetic"
-    """Where the poses come from."""
-    input: str = ""
+    source: Literal[
+        "synthetic", "human36m", "coco", "openpose", "alphapose", "mmpose", "mediapipe", "detectron2", "videopose3d", "table"
+    ] = "synthetic"
+    """Where the poses come from; the section of the same name has its settings."""
+    input: Location = ""
     """Folder or file that the source reads, local or s3://; unused by synthetic."""
-    output: str = ""
+    output: Location = ""
     """Shard folder to write, local or s3://."""
     test_subjects: list[str] = ["S9", "S11"]
     """Subjects of the test split; all others train."""
@@ -49,6 +55,8 @@ class PrepareConfig(Section):
     """Rows a Parquet file holds at the most; a file is the unit of work and of retry."""
     seed: Seed = 0
     """Seed of everything random in a source (synthetic motion, simulated detections)."""
+    on_error: Literal["stop", "skip"] = "stop"
+    """What a broken input file does: end the job, or be left out, listed in the manifest and counted."""
 
 
 class SyntheticConfig(Section):
@@ -77,6 +85,35 @@ class Human36MConfig(Section):
     """Sigma, in pixels, of the one kernel made from a plain 2D point."""
     drop: list[str] = ["S11/Directions"]
     """Sequences, as subject/action, left out of both files; the default is the recording known to be corrupted."""
+
+
+class ArchiveConfig(Section):
+    layout: Literal["auto", "coco17", "body25", "coco18", "halpe26", "mediapipe33", "h36m17"] = "auto"
+    """Joint layout of the file; auto takes what the file says, else what its tool writes for that number of joints."""
+    image_size: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
+    """Image width and height in pixels, where neither the file nor the images say it."""
+    images: str = ""
+    """Folder with the images, of which the sizes are read."""
+    sigma_px: Positive = 5.0
+    """Sigma, in pixels, of a joint of confidence 1; a joint of confidence c has sigma_px / max(c, 0.1)."""
+    min_confidence: Share = 0.0
+    """Joints of this confidence or less are missing."""
+    missing: Literal["interpolate", "drop"] = "interpolate"
+    """Give missing joints a wide kernel at an interpolated place, or drop their frames."""
+    missing_sigma_px: Positive = 50.0
+    """Sigma, in pixels, of a missing joint's kernel."""
+    longest_gap: Annotated[int, Field(ge=0)] = 25
+    """Frames over which a missing joint's place is interpolated in time; beyond, it is taken from the joints around it."""
+
+
+class CocoConfig(ArchiveConfig):
+    longest_gap: Annotated[int, Field(ge=0)] = 0
+    """As elsewhere, but 0, for images that are not a video; set it where image ids are the frames of one."""
+
+
+class OpenPoseConfig(ArchiveConfig):
+    coordinates: Literal["pixels", "unit", "symmetric"] = "pixels"
+    """What --keypoint_scale wrote: pixels (0 to 2), shares of the image from 0 to 1 (3), or from -1 to 1 (4)."""
 
 
 class ModelConfig(Section):
@@ -136,13 +173,13 @@ class DiffusionConfig(Section):
 
 
 class TrainConfig(Section):
-    output: str = ""
+    output: Location = ""
     """The run: checkpoints, logs and, at model/, the bundle; local or s3://. The same command again resumes it."""
     lifter_epochs: Annotated[int, Field(ge=0)] = 50
     """Epochs of stage 1, the lifter; 0 with train.lifter."""
     denoiser_epochs: Annotated[int, Field(ge=0)] = 50
     """Epochs of stage 2, the denoiser; 0 stops after the lifter."""
-    lifter: str = ""
+    lifter: Location = ""
     """Bundle whose lifter is used instead of training one (its width and layers must be the config's)."""
     batch: Count = 1024
     """Poses in a step, over all workers together."""
@@ -187,16 +224,16 @@ class TrainConfig(Section):
 
 
 class InferConfig(Section):
-    bundle: str = ""
+    bundle: Location = ""
     """Model bundle, local or s3://."""
-    input: str = ""
+    input: Location = ""
     """Shard folder to lift, local or s3://."""
-    output: str = ""
+    output: Location = ""
     """Folder for predictions and report, local or s3://. The same command again does what is missing."""
     split: str | None = "test"
     """Split to lift; null lifts every split."""
-    batch: Count = 1024
-    """Poses in one pass of the network."""
+    batch: Annotated[int, Field(ge=0)] = 0
+    """Poses in every pass of the networks, mirror images and hypotheses counted; 0 takes what suits the device."""
     flips: bool = True
     """Average with the prediction of the mirrored pose."""
     hypotheses: Count = 1
@@ -205,20 +242,26 @@ class InferConfig(Section):
     """Arithmetic of the networks."""
     workers: Count = 1
     """Actors that lift, each with the model loaded once."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """CPUs of an actor; 0 shares those of the cluster among the actors."""
+    shards_in_hand: Count = 3
+    """Shards an actor has in memory: one is lifted while the next is read and the last one written."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to lift; auto takes a GPU an actor if the cluster has one."""
     on_bad_shard: Literal["fail", "skip"] = "fail"
     """What to do with a shard that cannot be read: end the job, or leave it out, count it and list it."""
+    retries: Annotated[int, Field(ge=0)] = 5
+    """Further tries of a read or a write that remote storage refuses, after 1, 2, 4, ... seconds."""
     seed: Seed = 0
     """Seed of the hypotheses."""
 
 
 class OfficialConfig(Section):
-    lifter: str = ""
+    lifter: Location = ""
     """Published lifter checkpoint (.pth)."""
-    denoiser: str = ""
+    denoiser: Location = ""
     """Published diffusion checkpoint (.pth)."""
-    output: str = ""
+    output: Location = ""
     """Bundle folder to write."""
     ema: bool = False
     """Take the averaged weights instead of the raw ones that the published evaluation uses."""
@@ -238,6 +281,14 @@ class Config(Section):
     prepare: PrepareConfig = PrepareConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
     human36m: Human36MConfig = Human36MConfig()
+    coco: CocoConfig = CocoConfig()
+    openpose: OpenPoseConfig = OpenPoseConfig()
+    alphapose: ArchiveConfig = ArchiveConfig()
+    mmpose: ArchiveConfig = ArchiveConfig()
+    mediapipe: ArchiveConfig = ArchiveConfig()
+    detectron2: ArchiveConfig = ArchiveConfig()
+    videopose3d: ArchiveConfig = ArchiveConfig()
+    table: ArchiveConfig = ArchiveConfig()
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     train: TrainConfig = TrainConfig()

@@ -18,7 +18,7 @@ from pathlib import Path
 import fsspec
 import pyarrow.fs
 
-from pose_diffusion.errors import InputError
+from pose_diffusion.errors import InputError, StorageError
 
 _CHUNK = 1 << 22
 _TEMPORARY = ".publishing-"
@@ -30,6 +30,11 @@ def is_remote(path: str) -> bool:
 
 def join(base: str, *parts: str) -> str:
     return "/".join([str(base).rstrip("/"), *(part.strip("/") for part in parts)])
+
+
+def absolute(path: str) -> str:
+    """A local path made absolute; '' and remote paths as they are."""
+    return path if not path or is_remote(path) else os.path.abspath(path)
 
 
 def filesystem(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -53,7 +58,7 @@ def arrow_filesystem(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
 
 @contextlib.contextmanager
 def _clear_errors(path: str) -> Iterator[None]:
-    """Turns what filesystems raise for bad paths and credentials into one line."""
+    """Turns what filesystems raise for bad paths and credentials into one line: StorageError where a retry may help."""
     try:
         yield
     except InputError:
@@ -65,10 +70,11 @@ def _clear_errors(path: str) -> Iterator[None]:
     except (NotADirectoryError, FileExistsError):
         raise InputError(f"{path}: a part of the path is a file, not a folder") from None
     except PermissionError as error:
-        raise InputError(f"{path}: access refused ({error})") from None
+        kind = StorageError if is_remote(path) else InputError
+        raise kind(f"{path}: access refused ({error})") from None
     except Exception as error:
         if type(error).__module__.split(".")[0] in ("botocore", "aiobotocore", "aiohttp"):
-            raise InputError(f"{path}: {type(error).__name__}: {error}") from None
+            raise StorageError(f"{path}: {type(error).__name__}: {error}") from None
         raise
 
 

@@ -88,3 +88,11 @@ def test_help_lists_every_key_of_the_sections():
     assert "train.batch: int = 1024" in text
     assert "train.device: auto | cpu | cuda = auto" in text
     assert "model.width" not in text
+
+
+def test_local_paths_are_made_absolute_and_remote_ones_are_kept(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    config = config_file.load(None, ["data.shards=some/shards", "train.output=s3://bucket/run"])
+    assert config.data.shards == str(tmp_path / "some" / "shards")
+    assert config.train.output == "s3://bucket/run"
+    assert config.infer.input == ""
