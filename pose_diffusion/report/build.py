@@ -10,19 +10,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pose_diffusion import storage
-from pose_diffusion.report import plots
+from pose_diffusion.report import clips, plots
+from pose_diffusion.report.page import Picture, page
 from pose_diffusion.report.partial import Partial, merge, summarise
 from pose_diffusion.report.summary import Skipped, report_dict
 from pose_diffusion.report.table import table
 
-NAME, PICTURES = "report.json", "poses.png"
+NAME, PAGE, PICTURES = "report.json", "report.html", "poses.png"
 
 
 @dataclass(frozen=True)
 class Report:
-    """A finished report. figures: the content of report.json; pictures: a PNG of poses, None without known truth."""
+    """A finished report. figures: report.json's content; page: report.html; pictures: a PNG, None without known truth."""
 
     figures: dict
+    page: bytes
     pictures: bytes | None
 
     @property
@@ -48,17 +50,27 @@ def assemble(
 ) -> Report:
     """The report on the merged figures of all files."""
     figures = report_dict(total, skipped, settings, throughput)
-    median = figures["distribution"][total.layout.final]["mpjpe_mm"]["median"]
-    if median is None:
-        return Report(figures, None)
-    gallery = total.gallery
-    rows = [("Best", gallery.best), ("Median", gallery.median(median)), ("Worst", gallery.worst)]
-    return Report(figures, plots.figure([(label, poses[0]) for label, poses in rows]))
+    final, gallery = total.layout.final, total.gallery
+    median = figures["distribution"][final]["mpjpe_mm"]["median"]
+    shown = {}
+    if median is not None:
+        shown = {"Best": gallery.best, "Median": gallery.median(median), "Worst": gallery.worst}
+    pictures = [
+        Picture(f"{label}: {pose.error_mm:.1f} mm", plots.name_of(pose), plots.figure([(label, pose)], dpi=80))
+        for label, poses in shown.items()
+        for pose in poses
+    ]
+    return Report(
+        figures,
+        page(figures, [clips.read(clip, final) for clip in gallery.clips.values()], pictures),
+        plots.figure([(label, poses[0]) for label, poses in shown.items()]) if shown else None,
+    )
 
 
 def publish(folder: str, report: Report) -> None:
     """Writes the report's files into a folder, local or s3://; report.json comes last."""
     if report.pictures:
         storage.publish_bytes(storage.join(folder, PICTURES), report.pictures)
+    storage.publish_bytes(storage.join(folder, PAGE), report.page)
     text = json.dumps(report.figures, indent=1, allow_nan=False, ensure_ascii=False)
     storage.publish_bytes(storage.join(folder, NAME), text.encode("utf-8", "replace"))

@@ -25,6 +25,12 @@ def side_colour(joint: int) -> str:
     return LEFT_COLOUR if joint in LEFT else RIGHT_COLOUR if joint in RIGHT else MIDDLE_COLOUR
 
 
+def name_of(example: Example) -> str:
+    """Whose pose it is, in one line."""
+    names = [printable(name, 24) for name in (example.action, example.subject, example.camera) if name]
+    return " · ".join([*names, f"frame {example.frame}"])
+
+
 def upright(pose_3d: np.ndarray) -> np.ndarray:
     """Camera axes (x right, y down, z away) to axes with z up: (x, z, -y). (..., 3) -> (..., 3)."""
     return np.stack([pose_3d[..., 0], pose_3d[..., 2], -pose_3d[..., 1]], -1)
@@ -39,9 +45,8 @@ def figure(rows: Sequence[tuple[str, Example]], dpi: int = 110) -> bytes:
     for number, (label, example) in enumerate(rows):
         flat = drawing.add_subplot(grid[number, 0])
         _draw_2d(flat, example.pose_2d)
-        where = " · ".join(printable(name, 24) for name in (example.action, example.subject, example.camera) if name)
         # Names come from the data: a dollar sign in one is no formula.
-        flat.set_title(f"{where} · frame {example.frame}", fontsize=9, loc="left", parse_math=False)
+        flat.set_title(name_of(example), fontsize=9, loc="left", parse_math=False)
         poses = [upright(example.pose_3d), upright(example.truth_3d - example.truth_3d[:1])]
         titles = [f"{label}: {example.error_mm:.1f} mm", "Truth"]
         for place, (pose, title) in enumerate(zip(poses, titles, strict=True), 1):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -66,3 +67,12 @@ def table(truth: bool = True, hypotheses: int = 1, names: Callable[[str], str] =
         noisy["diffusion"] = drawn.mean(1)
         spread = 1000 * np.sqrt(np.square(drawn - drawn.mean(1, keepdims=True)).sum(-1).mean(1))
     return predictions.build(pa.concat_tables(rows).unify_dictionaries(), noisy, spread, drawn)
+
+
+def write(folder: Path, rows: pa.Table, per_file: int = 1000) -> list[str]:
+    """Writes predictions as files of so many rows; returns their paths."""
+    paths = []
+    for number, start in enumerate(range(0, len(rows), per_file)):
+        paths.append(str(folder / "split=test" / f"part-{number:05d}.parquet"))
+        predictions.write(paths[-1], rows.slice(start, per_file))
+    return paths

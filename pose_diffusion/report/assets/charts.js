@@ -1,0 +1,127 @@
+// Charts, drawn by Plotly. Names from the data are escaped, since Plotly reads some markup in texts.
+
+const COLOURS = {lifter: "#e69f00", diffusion: "#0072b2", oracle: "#7a7a7a"};
+const MORE_COLOURS = ["#009e73", "#cc79a7", "#56b4e9", "#8c510a"];
+const FONT = {family: "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif", size: 13, color: "#1f2933"};
+const MOST_BARS = 60;
+
+const escaped = (text) => shown(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+const brief = (text, most) => (text.length > most ? text.slice(0, most - 1) + "…" : text);
+
+function colourOf(report, method) {
+  const unnamed = report.methods.filter((name) => !(name in COLOURS));
+  return COLOURS[method] || MORE_COLOURS[unnamed.indexOf(method) % MORE_COLOURS.length];
+}
+
+function draw(id, traces, layout) {
+  const axis = {gridcolor: "#e8ecf0", linecolor: "#b8c1cc", zeroline: false, automargin: true, fixedrange: true};
+  const whole = {
+    font: FONT, margin: {l: 48, r: 22, t: 36, b: 44}, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+    hovermode: "closest", legend: {orientation: "h", x: 0, y: 1.02, yanchor: "bottom"}, ...layout,
+    xaxis: {...axis, ...layout.xaxis}, yaxis: {...axis, ...layout.yaxis},
+  };
+  [whole.xaxis, whole.yaxis].forEach((axis) => { if (axis.title) axis.title.font = {size: 13}; });
+  return Plotly.newPlot(id, traces, whole, {responsive: true, displaylogo: false, displayModeBar: false});
+}
+
+function actionsChart(report) {
+  const rows = report.actions.filter((row) => row.poses_with_truth).slice(0, MOST_BARS);
+  const labels = rows.map((row) => escaped(brief(row.name, 24)));
+  const traces = report.methods.map((method) => ({
+    type: "bar", name: methodName(method), x: rows.map((_, i) => i), y: rows.map((row) => row.methods[method].mpjpe_mm),
+    marker: {color: colourOf(report, method)}, hovertext: labels,
+    hovertemplate: "%{hovertext}<br>%{y:.1f} mm<extra>" + methodName(method) + "</extra>",
+  }));
+  return draw("actions-chart", traces, {
+    barmode: "group", bargap: 0.25, xaxis: {tickvals: rows.map((_, i) => i), ticktext: labels, tickangle: -40, showgrid: false},
+    yaxis: {title: {text: "MPJPE (mm)"}, rangemode: "tozero"},
+  });
+}
+
+function jointsChart(report, skeleton) {
+  const errors = report.joints.map((row) => row.methods[report.final].mpjpe_mm);
+  const [x, y] = [skeleton.drawn.map((point) => point[0]), skeleton.drawn.map((point) => point[1])];
+  const bones = {x: [], y: []};
+  skeleton.edges.forEach(([parent, joint]) => {
+    bones.x.push(x[parent], x[joint], null);
+    bones.y.push(y[parent], y[joint], null);
+  });
+  const others = report.methods.filter((method) => method !== report.final);
+  const hover = report.joints.map((row) =>
+    [`<b>${escaped(row.name)}</b>`, ...[report.final, ...others].map((m) => `${escaped(m)} ${number(row.methods[m].mpjpe_mm, 1)} mm`)].join("<br>"));
+  const most = Math.max(...errors, 1);
+  return draw("joints-chart", [
+    {type: "scatter", mode: "lines", ...bones, line: {color: "#c3cbd4", width: 6}, hoverinfo: "skip"},
+    {
+      type: "scatter", mode: "markers+text", x, y, hovertext: hover, hoverinfo: "text",
+      text: errors.map((error) => number(error, 0)), textposition: skeleton.drawn.map((point) => point[2]), textfont: {size: 12},
+      marker: {
+        size: errors.map((error) => 12 + 16 * Math.sqrt(error / most)), color: errors, colorscale: "Cividis", reversescale: true,
+        cmin: 0, cmax: most, opacity: 1, line: {color: "#fff", width: 1.5},
+      },
+    },
+  ], {
+    showlegend: false, margin: {l: 8, r: 8, t: 8, b: 8},
+    xaxis: {visible: false, range: [-1.02, 1.02]}, yaxis: {visible: false, range: [-1.08, 1.12], scaleanchor: "x"},
+    annotations: [["right", -0.75], ["left", 0.75]].map(([text, x]) => ({x, y: 1.02, text: `${text} side`, showarrow: false, font: {color: "#52606d"}})),
+  });
+}
+
+function errorsChart(report) {
+  const traces = report.methods.map((method) => {
+    const {edges_mm: edges, counts} = report.distribution[method];
+    const width = Math.max(1, Math.ceil(counts.length / 80));
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    const x = [], y = [];
+    for (let i = 0; i < counts.length; i += width) {
+      x.push(edges[i] + width / 2);
+      y.push(100 * counts.slice(i, i + width).reduce((sum, count) => sum + count, 0) / total / width);
+    }
+    return {
+      type: "scatter", mode: "lines", name: methodName(method), x, y, line: {color: colourOf(report, method), width: 2},
+      fill: method === report.final ? "tozeroy" : "none", fillcolor: "rgba(0, 114, 178, 0.12)",
+      hovertemplate: "%{x:.0f} mm: %{y:.2f}%<extra>" + methodName(method) + "</extra>",
+    };
+  });
+  return draw("errors-chart", traces, {
+    xaxis: {title: {text: "MPJPE of a pose (mm; the last bin is open)"}, rangemode: "tozero"},
+    yaxis: {title: {text: "% of poses a mm"}, rangemode: "tozero"},
+  });
+}
+
+function pckChart(report) {
+  const traces = report.methods.map((method) => ({
+    type: "scatter", mode: "lines", name: methodName(method), x: report.distribution[method].pck_thresholds_mm,
+    y: report.distribution[method].pck_percent,
+    line: {color: colourOf(report, method), width: 2.5, dash: method === "oracle" ? "dot" : "solid"},
+    hovertemplate: "under %{x} mm: %{y:.1f}%<extra>" + methodName(method) + "</extra>",
+  }));
+  return draw("pck-chart", traces, {
+    xaxis: {title: {text: "threshold (mm)"}, range: [0, 150]}, yaxis: {title: {text: "PCK (% of 14 joints)"}, range: [0, 100]},
+  });
+}
+
+function spreadCharts(report) {
+  const {risk, regions, coverage} = report.spread;
+  const kept = risk.map((row) => row.kept_percent);
+  draw("risk-chart", [
+    {type: "scatter", mode: "lines", name: "by spread", x: kept, y: risk.map((row) => row.mpjpe_mm), line: {color: "#0072b2", width: 2.5}},
+    {
+      type: "scatter", mode: "lines", name: "by error (bound)", x: kept, y: risk.map((row) => row.lowest_mpjpe_mm),
+      line: {color: "#7a7a7a", width: 2, dash: "dash"},
+    },
+  ], {xaxis: {title: {text: "poses kept (%)"}, range: [0, 100]}, yaxis: {title: {text: "MPJPE (mm)"}, rangemode: "tozero"}});
+
+  const total = regions.reduce((sum, count) => sum + count, 0);
+  let inside = 0;
+  const covered = [0, ...regions.map((count) => 100 * (inside += count) / total)];
+  const claimed = covered.map((_, i) => 100 * i / regions.length);
+  draw("coverage-chart", [
+    {type: "scatter", mode: "lines", name: "as claimed", x: [0, 100], y: [0, 100], line: {color: "#7a7a7a", width: 1.5, dash: "dash"}},
+    {type: "scatter", mode: "lines", name: "found", x: claimed, y: covered, line: {color: "#0072b2", width: 2.5}},
+  ], {xaxis: {title: {text: "region claimed (%)"}, range: [0, 100]}, yaxis: {title: {text: "joints inside (%)"}, range: [0, 100]}});
+  document.getElementById("coverage-table").append(table(
+    "Joints whose truth lies inside the region", [[{text: "region"}, ...coverage.map((row) => ({text: `${row.region_percent}%`}))]],
+    [[{text: "joints inside"}, ...coverage.map((row) => ({text: `${number(row.joints_percent, 1)}%`}))]],
+  ));
+}

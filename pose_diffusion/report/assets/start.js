@@ -1,0 +1,49 @@
+// Fills the page from the embedded data.
+
+const {report, clips, pictures, skeleton} = JSON.parse(document.getElementById("data").textContent);
+const {counts} = report;
+const has = {
+  truth: counts.poses_with_truth > 0, clips: clips.length > 0, spread: report.spread !== null, pictures: pictures.length > 0,
+  throughput: Object.keys(report.throughput).length > 0, settings: Object.keys(report.settings).length > 0,
+};
+document.querySelectorAll("[data-needs]").forEach((part) => { part.hidden = !has[part.dataset.needs]; });
+
+const at = (id) => document.getElementById(id);
+at("lede").textContent = `${counted(counts.poses, "pose")} in ${counted(counts.files, "file")}, `
+  + (has.truth ? `${number(counts.poses_with_truth, 0)} of them with a known truth` : "none with a known truth, so no errors")
+  + (counts.skipped ? `; ${counted(counts.skipped, "input")} skipped` : "");
+
+if (has.truth) {
+  tiles(at("tiles"), report);
+  at("headline-note").textContent = `Method: ${report.final}. Unweighted means over ${counted(report.actions.filter((row) => row.poses_with_truth).length, "action")};`
+    + ` over all poses the MPJPE is ${number(report.headline[report.final].frame_mean.mpjpe_mm, 1)} mm.`
+    + (report.oracle ? " The oracle picks the best hypothesis of each pose by the truth, which nobody has in use." : "");
+  figureTable(at("actions-table"), report, "", "action", report.actions, true);
+  figureTable(at("subjects-table"), report, "By subject", "subject", report.subjects, false);
+  figureTable(at("cameras-table"), report, "By camera", "camera", report.cameras, false);
+  actionsChart(report);
+  jointsChart(report, skeleton);
+  errorsChart(report);
+  pckChart(report);
+}
+if (has.spread) spreadCharts(report);
+pictures.forEach(({title, label, image}) => {
+  const figure = element("figure");
+  const picture = element("img");
+  picture.src = `data:image/png;base64,${image}`;
+  picture.alt = `${title}: 2D input, predicted and true pose`;
+  const caption = element("figcaption");
+  caption.append(element("strong", title), ` ${label}`);
+  figure.append(caption, picture);
+  at("pictures").append(figure);
+});
+if (report.skipped.length) {
+  const rows = report.skipped.slice(0, MOST_ROWS).map((row) => [{text: row.path, className: "long"}, {text: row.reason, className: "text"}]);
+  at("skipped").append(table("", [[{text: "input"}, {text: "reason", className: "text"}]], rows));
+  if (report.skipped.length > MOST_ROWS) at("skipped").append(element("p", `${report.skipped.length - MOST_ROWS} more are in report.json.`, "note"));
+} else {
+  at("skipped").append(element("p", "Nothing: every input was lifted."));
+}
+if (has.throughput) pairTable(at("throughput"), report.throughput);
+if (has.settings) pairTable(at("settings"), report.settings);
+if (has.clips) window.player = new Player(clips, skeleton);
