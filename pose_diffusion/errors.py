@@ -10,5 +10,9 @@ class InputError(ValueError):
     """
 
 
+class StorageError(InputError):
+    """Remote storage that refused or did not answer. Nothing is known of the data, and another try may succeed."""
+
+
 class RunError(RuntimeError):
     """A run that could not be finished: the message is one line; jobs print it and exit with 1."""

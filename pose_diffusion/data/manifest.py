@@ -121,12 +121,7 @@ def read(folder: str) -> Manifest:
 
     Raises InputError for a folder without one, another version or joint layout, and files missing, added or changed.
     """
-    path = storage.join(folder, NAME)
-    if not storage.exists(folder):
-        raise InputError(f"{folder}: no such shard folder")
-    if not storage.exists(path):
-        raise InputError(f"{folder}: no {NAME}: not a shard folder, or one whose preparation did not end (run prepare again)")
-    manifest = parse(storage.read_bytes(path), path)
+    manifest = read_listing(folder)
     found = storage.list_sizes(folder, ".parquet")
     known = {file.path: file.bytes for file in manifest.files}
     for name in sorted(known.keys() | found.keys()):
@@ -138,6 +133,16 @@ def read(folder: str) -> Manifest:
         if known[name] != found[name]:
             raise InputError(f"{file_path}: {found[name]} bytes, {NAME} says {known[name]}: truncated or replaced")
     return manifest
+
+
+def read_listing(folder: str) -> Manifest:
+    """The manifest of a shard folder as it stands, whatever became of the files. Raises InputError for a folder without one."""
+    path = storage.join(folder, NAME)
+    if not storage.exists(folder):
+        raise InputError(f"{folder}: no such shard folder")
+    if not storage.exists(path):
+        raise InputError(f"{folder}: no {NAME}: not a shard folder, or one whose preparation did not end (run prepare again)")
+    return parse(storage.read_bytes(path), path)
 
 
 def parse(content: bytes, where: str) -> Manifest:

@@ -86,19 +86,28 @@ def spans_of(table: pa.Table) -> list[Span]:
     ]
 
 
-def read_table(path: str, columns: SequenceOf[str] | None = None) -> pa.Table:
-    """A file's columns (None: all), with its schema checked but not its values.
+def read_table(path: str, columns: SequenceOf[str] | None = None, content: bytes | None = None) -> pa.Table:
+    """A file's columns (None: all), with its schema checked but not its values. `content`: the file, where it is at hand.
 
     Raises InputError for a file that is missing, truncated, not Parquet, or of another schema.
     """
-    with _parquet(path) as parquet:
+    with _parquet(path, content) as parquet:
         schema.check_schema(parquet.schema_arrow, path, columns)
         return parquet.read(columns=list(columns) if columns is not None else None)
 
 
-def read(path: str, columns: SequenceOf[str] | None = None, kernels: int | None = None, require_3d: bool = False) -> pa.Table:
-    """A file's columns, schema and values checked. `kernels`: the K it must have. Raises InputError with file, row, column."""
-    table = read_table(path, columns)
+def read(
+    path: str,
+    columns: SequenceOf[str] | None = None,
+    kernels: int | None = None,
+    require_3d: bool = False,
+    content: bytes | None = None,
+) -> pa.Table:
+    """A file's columns, schema and values checked. `kernels`: the K it must have; `content`: the file, where it is at hand.
+
+    Raises InputError with file, row and column.
+    """
+    table = read_table(path, columns, content)
     if kernels is not None and "mixture" in table.column_names and table["mixture"].type.shape[1] != kernels:
         raise InputError(f"{path}: column 'mixture' has K = {table['mixture'].type.shape[1]}, expected {kernels}")
     schema.check_rows(table, path, require_3d)
@@ -163,9 +172,10 @@ def find_bad(folder: str, files: SequenceOf[ShardFile], kernels: int) -> None:
 
 
 @contextlib.contextmanager
-def _parquet(path: str) -> Iterator[pq.ParquetFile]:
+def _parquet(path: str, content: bytes | None = None) -> Iterator[pq.ParquetFile]:
     try:
-        with storage.open_file(path) as file, pq.ParquetFile(file) as parquet:
+        opened = storage.open_file(path) if content is None else pa.BufferReader(content)
+        with opened as file, pq.ParquetFile(file) as parquet:
             yield parquet
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None

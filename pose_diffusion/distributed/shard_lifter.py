@@ -1,32 +1,48 @@
-"""One pose shard to one prediction file: read and check, lift in batches of one shape, score, publish.
+"""One pose shard to one prediction file: read and check, lift in passes of one shape, score, publish.
 
-An actor runs a few calls at once: while one holds the device, others read the next shard and write the last.
+An actor runs a few calls at once: while one holds the device, others read the next shard and write the last. What a shard
+becomes depends on its rows and the run's settings alone, so a call may be repeated, and its file is the same each time.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import logging
 import pickle
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import torch
+from torch import Tensor
 
-from pose_diffusion import storage
+from pose_diffusion import draws, storage
 from pose_diffusion.config import InferConfig
 from pose_diffusion.data import predictions, schema, shards
 from pose_diffusion.data.manifest import Selection, ShardFile
-from pose_diffusion.errors import InputError
-from pose_diffusion.lifting import Lifted, lift
+from pose_diffusion.distributed.patience import is_full, patiently
+from pose_diffusion.errors import InputError, StorageError
+from pose_diffusion.lifting import Lifted, lift, suitable_rows
 from pose_diffusion.models.bundle import load_bundle
 from pose_diffusion.report import partial
 from pose_diffusion.report.partial import Partial
 
+log = logging.getLogger(__name__)
+
 PREDICTIONS = "predictions"
 RUN = "pose_diffusion.run"
+_STARTS = 4  # of a shard whose worker dies, before it is given up
+_GROUP = 2048  # poses between two looks at the progress
 _MM = 1000.0
+
+
+class Tally(Protocol):
+    def begun(self, path: str) -> int: ...
+    def reached(self, path: str, rows: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -40,6 +56,9 @@ class Task:
     device: str
     threads: int
 
+    def source(self, file: ShardFile) -> str:
+        return storage.join(self.infer.input, file.path)
+
     def output(self, file: ShardFile) -> str:
         """Where the predictions of a shard file go: under its own name."""
         return storage.join(self.infer.output, PREDICTIONS, file.path)
@@ -47,21 +66,30 @@ class Task:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a shard file: its figures, or the reason why it was left out."""
+    """What became of a shard file: its figures, or why there are none.
+
+    bad: the file is not what it should be. lost: it was not lifted for another reason. full: nothing can be written.
+    """
 
     path: str
     rows: int
     partial: Partial | None = None
     bad: str = ""
+    lost: str = ""
+    full: bool = False
 
 
 class ShardLifter:
-    """The model, loaded once, and a call that lifts the shards of a batch {'file': [ShardFile]} to pickled Outcomes."""
+    """The model, loaded once, and a call that lifts the shards of a batch {'file': pickled ShardFiles} to pickled Outcomes.
 
-    def __init__(self, task: Task):
+    tally: told of shards begun and of the poses lifted so far.
+    """
+
+    def __init__(self, task: Task, tally: Tally | None = None):
         torch.set_num_threads(task.threads)  # Ray sets OMP_NUM_THREADS to 1 in its workers
-        self.task = task
+        self.task, self.tally = task, tally
         self.bundle = load_bundle(task.infer.bundle, task.device)
+        self.pass_rows = task.infer.batch or suitable_rows(self.bundle.device)
         self.device = threading.Lock()
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -69,48 +97,92 @@ class ShardLifter:
         return {"outcome": np.array([pickle.dumps(outcome) for outcome in outcomes], object)}
 
     def lift(self, file: ShardFile) -> Outcome:
-        """Publishes the predictions of a shard file. A shard that no one could read is an Outcome, other faults raise."""
-        task = self.task
-        path = storage.join(task.infer.input, file.path)
+        """Publishes the predictions of a shard file. Never raises: what fails is told in the outcome."""
+        count = self.task.selection.count(file)
+        if self.tally and self.tally.begun(file.path) > _STARTS:
+            return Outcome(file.path, count, lost=f"{self.task.source(file)}: its worker died {_STARTS} times")
         try:
-            rows = shards.select(shards.read(path, kernels=task.kernels), task.selection)
-            if len(rows) != task.selection.count(file):
-                raise InputError(f"{path}: {len(rows)} rows, the manifest says {task.selection.count(file)}")
+            rows = self._read(file)
         except InputError as error:
-            return Outcome(file.path, task.selection.count(file), bad=str(error))
-        with self.device:
-            lifted = self._lift_rows(rows)
+            if not isinstance(error, StorageError):
+                return Outcome(file.path, count, bad=str(error))
+            return Outcome(file.path, count, lost=str(error))
+        except Exception as error:
+            return Outcome(file.path, count, lost=_reason(self.task.source(file), error))
+        output = self.task.output(file)
+        try:
+            with self.device:
+                lifted = self._lift_rows(rows, file.path)
+            table = self._predictions(rows, lifted)
+            patiently(lambda: predictions.write(output, table, {RUN: self.task.run}), self.task.infer.retries)
+            return Outcome(file.path, count, partial=partial.of_table(table, output))
+        except Exception as error:
+            return Outcome(file.path, count, lost=_reason(output, error), full=is_full(error))
+
+    def _read(self, file: ShardFile) -> pa.Table:
+        """The selected rows. Raises InputError unless the file is what the manifest says."""
+        task, path = self.task, self.task.source(file)
+        content = patiently(lambda: storage.read_bytes(path), task.infer.retries)
+        table = shards.read(path, kernels=task.kernels, content=content)
+        if len(table) != file.rows:
+            raise InputError(f"{path}: {len(table)} rows, the manifest says {file.rows}")
+        # Last, because a bad row is the better message.
+        if hashlib.sha256(content).hexdigest() != file.sha256:
+            raise InputError(f"{path}: its SHA-256 is not the manifest's: changed since it was prepared")
+        return shards.select(table, task.selection)
+
+    def _lift_rows(self, rows: pa.Table, path: str) -> Lifted:
+        infer = self.task.infer
+        mixture = torch.from_numpy(np.require(schema.tensor_values(rows["mixture"]), requirements="W"))
+        keys = row_keys(rows, infer.seed)
+        a_pass = max(1, self.pass_rows // (2 if infer.flips else 1))
+        group = a_pass * -(-_GROUP // a_pass)  # whole passes, so that a shard's last one alone is padded
+        parts = []
+        with self._precision():
+            for start in range(0, len(mixture), group):
+                chunk = slice(start, start + group)
+                lifted = lift(self.bundle, mixture[chunk], infer.flips, infer.hypotheses, rows=self.pass_rows, keys=keys[chunk])
+                parts.append(lifted)
+                if self.tally:
+                    self.tally.reached(path, min(start + group, len(mixture)))
+        return Lifted.joined(parts)
+
+    def _precision(self) -> contextlib.AbstractContextManager:
+        if self.task.infer.precision == "float32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.bundle.device.type, torch.bfloat16)
+
+    def _predictions(self, rows: pa.Table, lifted: Lifted) -> pa.Table:
         poses = {"lifter": lifted.lifter_pose}
         if self.bundle.denoiser is not None:
             poses["diffusion"] = lifted.pose_3d
-        table = predictions.build(rows, poses, lifted.spread * _MM, lifted.hypotheses)
-        output = task.output(file)
-        predictions.write(output, table, {RUN: task.run})
-        return Outcome(file.path, len(rows), partial=partial.of_table(table, output))
-
-    def _lift_rows(self, rows: pa.Table) -> Lifted:
-        mixture = torch.from_numpy(schema.tensor_values(rows["mixture"]).copy())
-        parts = []
-        for start in range(0, len(mixture), self.task.infer.batch):
-            chunk = mixture[start : start + self.task.infer.batch]
-            parts.append(lift(self.bundle, chunk, flips=self.task.infer.flips, hypotheses=self.task.infer.hypotheses))
-        return Lifted(
-            *(torch.cat([getattr(part, name).cpu() for part in parts]) for name in ("lifter_pose", "pose_3d", "spread")),
-            hypotheses=torch.cat([part.hypotheses.cpu() for part in parts]) if parts[0].hypotheses is not None else None,
-        )
+        return predictions.build(rows, poses, lifted.spread * _MM, lifted.hypotheses)
 
 
 def finished(task: Task, file: ShardFile) -> Partial | None:
     """The figures of a prediction file that this run published before and that is whole; None where it is to be made."""
     path = task.output(file)
-    if not storage.exists(path):
+    if not patiently(lambda: storage.exists(path), task.infer.retries):
         return None
     try:
-        table = predictions.read(path, without=("hypotheses",))
-        if (table.schema.metadata or {}).get(RUN.encode(), b"").decode() != task.run or len(table) != task.selection.count(
-            file
-        ):
-            return None
-        return partial.of_table(table, path)
+        table = patiently(lambda: predictions.read(path, without=("hypotheses",)), task.infer.retries)
+    except StorageError:
+        raise
     except InputError:
         return None
+    mark = (table.schema.metadata or {}).get(RUN.encode(), b"").decode()
+    return partial.of_table(table, path) if mark == task.run and len(table) == task.selection.count(file) else None
+
+
+def row_keys(rows: pa.Table, seed: int) -> Tensor:
+    """(N,) int64: a key for each row's draws, from its own name, whatever file or batch it stands in."""
+    spans = shards.spans_of(rows)
+    names = torch.tensor([draws.name_key(seed, span.subject, span.action, span.camera) for span in spans], dtype=torch.int64)
+    sequence = names.repeat_interleave(torch.tensor([span.rows for span in spans], dtype=torch.int64))
+    return draws.mix(sequence, torch.from_numpy(rows["frame"].to_numpy().astype(np.int64)))
+
+
+def _reason(path: str, error: Exception) -> str:
+    log.debug("%s", path, exc_info=error)
+    lines = str(error).splitlines() or [""]
+    return lines[0] if lines[0].startswith(path) else f"{path}: {type(error).__name__}: {lines[0]}"

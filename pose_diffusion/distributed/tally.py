@@ -1,0 +1,68 @@
+"""What workers tell the driver while shards are under way, through one small actor: how often a shard was begun, which
+tells of one that takes its workers down, and how many of its poses are lifted so far.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ray
+
+
+class Tally:
+    """The worker's end. Nothing here fails when the actor is gone for a while: its node may be the one that was lost."""
+
+    def __init__(self, actor: Any):
+        self.actor = actor
+
+    def begun(self, path: str) -> int:
+        """Notes that a shard is begun; how often it was so far."""
+        with contextlib.suppress(ray.exceptions.RayError):
+            return ray.get(self.actor.begun.remote(path), timeout=10)
+        return 1
+
+    def reached(self, path: str, rows: int) -> None:
+        """Notes how many rows of a shard are lifted."""
+        self.actor.reached.remote(path, rows)
+
+
+class _Counts:
+    def __init__(self) -> None:
+        self.starts: Counter[str] = Counter()
+        self.rows: dict[str, int] = {}
+
+    def begun(self, path: str) -> int:
+        self.starts[path] += 1
+        return self.starts[path]
+
+    def reached(self, path: str, rows: int) -> None:
+        self.rows[path] = rows  # a shard that is lifted again counts once
+
+    def total(self) -> int:
+        return sum(self.rows.values())
+
+
+@contextlib.contextmanager
+def tally(told: Callable[[int], object], every: float = 1.0) -> Iterator[Tally]:
+    """A tally for workers while the block lasts; `told` gets the rows of all shards together every now and then."""
+    counts: Any = ray.remote(num_cpus=0, max_restarts=-1)(_Counts)
+    actor = counts.remote()
+    stop = threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(every):
+            with contextlib.suppress(ray.exceptions.RayError):
+                if rows := ray.get(actor.total.remote(), timeout=5):
+                    told(rows)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield Tally(actor)
+    finally:
+        stop.set()
+        thread.join()
