@@ -256,6 +256,13 @@ class InferConfig(Section):
     """Seed of the hypotheses."""
 
 
+class ReportConfig(Section):
+    input: Location = ""
+    """Folder of predictions, such as infer.output, local or s3://; all .parquet files below it are read."""
+    output: Location = ""
+    """Folder for report.json, report.html and poses.png; empty is report.input."""
+
+
 class OfficialConfig(Section):
     lifter: Location = ""
     """Published lifter checkpoint (.pth)."""
@@ -293,5 +300,6 @@ class Config(Section):
     diffusion: DiffusionConfig = DiffusionConfig()
     train: TrainConfig = TrainConfig()
     infer: InferConfig = InferConfig()
+    report: ReportConfig = ReportConfig()
     official: OfficialConfig = OfficialConfig()
     ray: RayConfig = RayConfig()

@@ -1,0 +1,75 @@
+"""The report from predictions alone: Ray tasks sum up the files, one place merges the sums and draws."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+import ray
+
+from pose_diffusion import storage
+from pose_diffusion.config import Config
+from pose_diffusion.distributed.job import input_error_in, ray_cluster
+from pose_diffusion.distributed.progress import Progress
+from pose_diffusion.errors import InputError
+from pose_diffusion.report import build
+from pose_diffusion.report.partial import Partial, merge, summarise
+from pose_diffusion.report.summary import Skipped
+
+log = logging.getLogger(__name__)
+
+
+def report(config: Config) -> build.Report:
+    """Reads all predictions below report.input and publishes their report, which it returns.
+
+    What predictions cannot tell (inputs that were skipped, settings, throughput) is taken from a report.json that is there.
+    Raises InputError for a folder without predictions, or with some that cannot be read or are of different runs.
+    """
+    folder = config.report.input
+    if not folder:
+        raise InputError("key 'report.input': expected a folder of predictions, got nothing")
+    names = storage.list_files(folder, ".parquet")
+    if not names:
+        raise InputError(f"{folder}: no prediction files (.parquet) in it")
+    skipped, settings, throughput = _told_before(folder)
+    with ray_cluster(config):
+        total = merge(_summaries([storage.join(folder, name) for name in names]))
+    made = build.assemble(total, skipped, settings, throughput)
+    build.publish(config.report.output or folder, made)
+    return made
+
+
+def _summaries(paths: Sequence[str]) -> Iterator[Partial]:
+    """The figures of each file, in order: however many tasks ran, the sums are added in one order."""
+    task = ray.remote(num_cpus=1, max_retries=3)(summarise)
+    progress = Progress("report", len(paths), "files")
+    at_once = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+    waiting: deque[ray.ObjectRef] = deque()
+    rest = iter(paths)
+    try:
+        while True:
+            waiting.extend(task.remote(path) for _, path in zip(range(at_once - len(waiting)), rest, strict=False))
+            if not waiting:
+                return
+            yield ray.get(waiting.popleft())
+            progress.advance(1)
+    except ray.exceptions.RayTaskError as error:
+        raise input_error_in(error) or error from None
+    finally:
+        progress.close()
+
+
+def _told_before(folder: str) -> tuple[list[Skipped], dict, dict]:
+    """Skipped inputs, settings and throughput from the folder's report.json; empty where there is none to understand."""
+    path = storage.join(folder, build.NAME)
+    if not storage.exists(path):
+        return [], {}, {}
+    try:
+        before = json.loads(storage.read_bytes(path))
+        skipped = [Skipped(str(row["path"]), str(row["reason"])) for row in before["skipped"]]
+        return skipped, dict(before["settings"]), dict(before["throughput"])
+    except (ValueError, TypeError, KeyError):
+        log.warning("report: %s is not a report of this version: left aside", path)
+        return [], {}, {}
