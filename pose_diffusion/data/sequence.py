@@ -55,10 +55,12 @@ class Source:
     """A data set ready to be turned into shards.
 
     clips: in output order. cameras: '<subject>/<camera>' -> plain dict of its parameters (see `camera.Camera`), may be
-    empty. description: converter name and settings, for the manifest. kernels: K of every mixture.
+    empty. description: converter name and settings, for the manifest. kernels: K of every mixture. skipped: a line for
+    each input file that was left out.
     """
 
     clips: list[Clip]
     kernels: int
     cameras: dict[str, dict]
     description: dict
+    skipped: list[str] = field(default_factory=list)

@@ -6,9 +6,28 @@ from collections.abc import Callable
 
 from pose_diffusion.config import Config
 from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import human36m, synthetic
+from pose_diffusion.data.sources import (
+    alphapose,
+    coco,
+    detectron2,
+    human36m,
+    mediapipe,
+    mmpose,
+    openpose,
+    synthetic,
+    table,
+    videopose3d,
+)
 
 SOURCES: dict[str, Callable[[Config], Source]] = {
     "synthetic": synthetic.clips,
     "human36m": human36m.clips,
+    "coco": coco.clips,
+    "openpose": openpose.clips,
+    "alphapose": alphapose.clips,
+    "mmpose": mmpose.clips,
+    "mediapipe": mediapipe.clips,
+    "detectron2": detectron2.clips,
+    "videopose3d": videopose3d.clips,
+    "table": table.clips,
 }

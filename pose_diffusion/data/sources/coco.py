@@ -1,0 +1,140 @@
+"""COCO keypoints (cocodataset.org, data and results format): a results list or an annotation file, or a folder of them.
+
+Results: [{image_id, category_id, keypoints: [x, y, score] * J, score, (track_id)}]. Annotations: {images: [{id, file_name,
+width, height}], annotations: [{image_id, keypoints: [x, y, visibility] * J, (track_id)}], categories: [{keypoints:
+[names]}]}; visibility 0 is missing, 1 (hidden) counts as confidence 0.5, 2 as 1. Joints are matched by the category's names
+where they are there. People are told apart by track_id, else by their order in an image; image ids become frame numbers
+(their rank, where they are too large for that).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pose_diffusion.config import CocoConfig, Config
+from pose_diffusion.data.layouts import COCO_17, HALPE_26, Layout, by_names
+from pose_diffusion.data.sequence import Source
+from pose_diffusion.data.sources import archive, parsing
+from pose_diffusion.data.sources.archive import Detections
+from pose_diffusion.errors import InputError
+
+_VISIBILITY = np.array([0.0, 0.5, 1.0])
+_NAMED = (HALPE_26, COCO_17)
+
+
+def clips(config: Config) -> Source:
+    """A clip a person (or, without track ids, a place in the image's list) and file. Raises InputError for bad files."""
+    paths = parsing.files(config, ".json")
+    recordings, skipped = parsing.each(config, paths, lambda path: read(path, parsing.stem(config, path), config.coco))
+    return archive.source(config, "coco", recordings, skipped)
+
+
+def read(path: str, name: str, settings: CocoConfig) -> Detections:
+    """One file."""
+    content = parsing.read_json(path)
+    if isinstance(content, list):
+        return _detections(path, name, content, settings, None, None)
+    if not isinstance(content, dict) or "annotations" not in content:
+        raise InputError(
+            f"{path}: expected COCO keypoints, a list of {{image_id, keypoints}} or a mapping with 'images' and 'annotations'"
+        )
+    images: dict[Any, dict] = {}
+    for index, image in enumerate(parsing.field(content, "images", list, path)):
+        identity = parsing.field(image, "id", (int, str), f"{path}: images[{index}]")
+        if identity in images:
+            raise InputError(f"{path}: images[{index}]: id {identity!r} is there twice")
+        images[identity] = image
+    people = [
+        entry
+        for entry in parsing.field(content, "annotations", list, path)
+        if not (isinstance(entry, dict) and (entry.get("num_keypoints") == 0 or "keypoints" not in entry))
+    ]
+    found = _detections(path, name, people, settings, images, _names(content))
+    visibility = found.points[..., 2]
+    if not np.isin(visibility, (0, 1, 2)).all():
+        raise InputError(f"{path}: annotations: expected visibilities of 0, 1 or 2")
+    found.points[..., 2] = _VISIBILITY[visibility.astype(int)]
+    return found
+
+
+def _detections(
+    path: str, name: str, people: list, settings: CocoConfig, images: dict[Any, dict] | None, names: list[str] | None
+) -> Detections:
+    """names: of the joints, where the file says them."""
+    where = [f"{path}: {'entry' if images is None else 'annotations'} {index}" for index in range(len(people))]
+    ids = [parsing.field(person, "image_id", (int, str), at) for person, at in zip(people, where, strict=True)]
+    rows = [parsing.field(person, "keypoints", list, at) for person, at in zip(people, where, strict=True)]
+    points = parsing.keypoints(rows, lambda index: f"{where[index]}, keypoints")
+    for identity, at in zip(ids, where, strict=True):
+        if images is not None and identity not in images:
+            raise InputError(f"{at}: image_id {identity!r} is not among the images")
+    layout, points = _joints(path, points, settings, names) if people else (COCO_17, points)
+    return Detections(
+        where=path,
+        name=name,
+        layout=layout,
+        points=points,
+        frame=_frames(path, ids),
+        person=_people(people, ids),
+        size=_sizes(path, ids, images or {}),
+        image=_image_names(ids, images or {}),
+        empty=_empty(path, ids, images or {}),
+    )
+
+
+def _joints(path: str, points: np.ndarray, settings: CocoConfig, names: list[str] | None) -> tuple[Layout, np.ndarray]:
+    if names is not None and settings.layout == "auto":
+        match = by_names(names, _NAMED)
+        if match is None:
+            raise InputError(f"{path}: categories: the joints {', '.join(names[:5])}, ... are not those of a known layout")
+        if len(names) != points.shape[1]:
+            raise InputError(f"{path}: {points.shape[1]} joints a person, but categories names {len(names)}")
+        layout, places = match
+        return layout, points[:, places]
+    return archive.fit_layout(settings, points, (COCO_17, HALPE_26), path)
+
+
+def _names(content: dict) -> list[str] | None:
+    categories = content.get("categories")
+    for category in categories if isinstance(categories, list) else []:
+        if isinstance(category, dict) and isinstance(category.get("keypoints"), list) and category["keypoints"]:
+            return [str(name) for name in category["keypoints"]]
+    return None
+
+
+def _frames(path: str, ids: list) -> np.ndarray:
+    numbers = np.array([parsing.frame_number(identity, f"{path}: image_id") for identity in ids], np.int64)
+    texts = {number: identity for number, identity in zip(numbers.tolist(), ids, strict=True)}
+    if any(texts[number] != identity for number, identity in zip(numbers.tolist(), ids, strict=True)):
+        raise InputError(f"{path}: image ids such as {ids[0]!r} do not differ in their number")
+    if len(numbers) and numbers.max() >= 2**31:
+        return np.unique(numbers, return_inverse=True)[1]
+    return numbers
+
+
+def _people(people: list[dict], ids: list) -> list[str]:
+    tracks = [person.get("track_id") for person in people]
+    if tracks and all(isinstance(track, int | str) for track in tracks):
+        return [str(track) for track in tracks]
+    return parsing.ranks(ids)
+
+
+def _sizes(path: str, ids: list, images: dict[Any, dict]) -> np.ndarray | None:
+    if not images or not all("width" in image and "height" in image for image in images.values()):
+        return None
+    rows = [[images[identity]["width"], images[identity]["height"]] for identity in ids]
+    return parsing.number_table(rows, lambda index: f"{path}: size of image {ids[index]!r}", 2) if rows else None
+
+
+def _image_names(ids: list, images: dict[Any, dict]) -> list[str] | None:
+    if images:
+        names = [images[identity].get("file_name") for identity in ids]
+        return [str(name) for name in names] if all(names) else None
+    return ids if all(isinstance(identity, str) and "." in identity for identity in ids) else None
+
+
+def _empty(path: str, ids: list, images: dict[Any, dict]) -> list[int]:
+    with_person = set(ids)
+    return [parsing.frame_number(identity, f"{path}: images") for identity in images if identity not in with_person]

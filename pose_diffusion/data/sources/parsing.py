@@ -1,0 +1,135 @@
+"""Small steps that the readers of archives share: finding files, JSON, numbers with a place in every error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from pose_diffusion import storage
+from pose_diffusion.config import Config
+from pose_diffusion.errors import InputError
+
+log = logging.getLogger(__name__)
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def files(config: Config, *suffixes: str) -> list[str]:
+    """Full paths of prepare.input itself, or of all files below it with a suffix, in natural order."""
+    path = config.prepare.input
+    if not path:
+        raise InputError("key 'prepare.input': expected a file or folder, got nothing")
+    if path.lower().endswith(suffixes):
+        return [path]
+    names = [name for name in storage.list_files(path) if name.lower().endswith(suffixes)]
+    if not names:
+        raise InputError(f"{path}: no such file, or a folder without {' or '.join(suffixes)} files")
+    return [storage.join(path, name) for name in sorted(names, key=natural)]
+
+
+def stem(config: Config, path: str) -> str:
+    """A file's name without folder and suffix; below a folder prepare.input, with the folders in between."""
+    root = config.prepare.input.rstrip("/")
+    name = path.removeprefix(root).strip("/") if path != root else path.rsplit("/", 1)[-1]
+    return re.sub(r"\.[^./]+$", "", name)
+
+
+def natural(name: str) -> list:
+    """Sorts 'S9' before 'S11' and '2.jpg' before '10.jpg'."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", str(name))]
+
+
+def each(config: Config, items: Iterable[Item], read: Callable[[Item], Result]) -> tuple[list[Result], list[str]]:
+    """What `read` makes of each file or part of one, and a line for each that was skipped because prepare.on_error says so."""
+    results, skipped = [], []
+    for item in items:
+        try:
+            results.append(read(item))
+        except InputError as error:
+            if config.prepare.on_error == "stop":
+                raise
+            log.warning("prepare: skipped: %s", error)
+            skipped.append(str(error))
+    if not results:
+        raise InputError(f"{config.prepare.input}: nothing could be read; the first of {len(skipped)}: {skipped[0]}")
+    return results, skipped
+
+
+def read_json(path: str) -> Any:
+    """A whole JSON file. Raises InputError with line and column where it is broken."""
+    content = storage.read_bytes(path)
+    if not content.strip():
+        raise InputError(f"{path}: is empty")
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: not JSON, line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except (UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise InputError(f"{path}: not JSON ({error})") from None
+
+
+def number_table(rows: list, what: Callable[[int], str], width: int | None = None) -> np.ndarray:
+    """Equally long lists of numbers as (n, width) float64. what: the place of row n for errors."""
+    try:
+        table = np.array(rows, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        table = np.empty(0)
+    if table.ndim == 2 and (width is None or table.shape[1] == width):
+        return table
+    expected = width if width is not None else (len(rows[0]) if isinstance(rows[0], list) else None)
+    for index, row in enumerate(rows):
+        numeric = isinstance(row, list) and all(isinstance(x, int | float) and abs(x) < 1e300 for x in row)
+        if not numeric or len(row) != expected:
+            found = f"{len(row)} values" if isinstance(row, list) else type(row).__name__
+            raise InputError(f"{what(index)}: expected a list of {expected or 'some'} numbers, got {found}")
+    raise InputError(f"{what(0)}: expected lists of numbers")
+
+
+def frame_number(value: Any, where: str) -> int:
+    """A frame's number: an integer, or the last digits of a name such as 'clip_000012.jpg'."""
+    if isinstance(value, bool):
+        value = None
+    if isinstance(value, str):
+        digits = re.findall(r"\d+", value.rsplit("/", 1)[-1].rsplit(".", 1)[0] if "." in value else value)
+        value = int(digits[-1]) if digits and len(digits[-1]) < 19 else None
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int) or not 0 <= value < 2**63:
+        raise InputError(f"{where}: expected a frame number or a name with one, got {value!r}")
+    return value
+
+
+def ranks(keys: Sequence[Hashable]) -> list[str]:
+    """For each row, how many rows before it have the same key: the order of people within a frame."""
+    before: dict[Hashable, int] = {}
+    found = []
+    for key in keys:
+        before[key] = before.get(key, -1) + 1
+        found.append(str(before[key]))
+    return found
+
+
+def keypoints(rows: list, what: Callable[[int], str]) -> np.ndarray:
+    """Lists x, y, score, x, y, score, ... as (n, J, 3). what: the place of row n for errors."""
+    if not rows:
+        return np.zeros((0, 1, 3))
+    table = number_table(rows, what)
+    if table.shape[1] % 3 or not table.shape[1]:
+        raise InputError(f"{what(0)}: {table.shape[1]} numbers, expected x, y, score for each joint")
+    return table.reshape(len(table), -1, 3)
+
+
+def field(item: Any, key: str, kind: type | tuple[type, ...], where: str) -> Any:
+    """item[key], which must be there and of the kind."""
+    if not isinstance(item, dict) or key not in item:
+        found = ", ".join(map(str, list(item)[:6])) if isinstance(item, dict) else type(item).__name__
+        raise InputError(f"{where}: expected a key '{key}', got {found or 'an empty mapping'}")
+    if not isinstance(item[key], kind):
+        kinds = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+        raise InputError(f"{where}: key '{key}': expected {kinds}, got {type(item[key]).__name__}")
+    return item[key]
