@@ -16,6 +16,10 @@ from plotly.offline import get_plotlyjs
 
 from pose_diffusion.skeleton import EDGES, LEFT, N_JOINTS, RIGHT
 
+# A page of ten thousand rows helps nobody; report.json has them all.
+MOST_ROWS = 200
+_LISTS = ("actions", "subjects", "cameras", "skipped")
+
 # Where the figure of errors by joint draws each joint, and on which side its number stands: a person facing the reader.
 _DRAWN = (
     *((0, 0, "top right"), (-0.2, -0.03, "middle left"), (-0.23, -0.5, "middle left"), (-0.25, -0.97, "middle left")),
@@ -38,7 +42,8 @@ class Picture:
 def page(figures: dict, clips: Sequence[dict], pictures: Sequence[Picture]) -> bytes:
     """The whole page. figures: report.json's content; clips: sequences to play (see `clips.read`); pictures: PNGs."""
     data = {
-        "report": figures,
+        "report": {**figures, **{name: figures[name][:MOST_ROWS] for name in _LISTS}},
+        "left_out": {name: max(0, len(figures[name]) - MOST_ROWS) for name in _LISTS},
         "clips": list(clips),
         "pictures": [{"title": p.title, "label": p.label, "image": base64.b64encode(p.image).decode()} for p in pictures],
         "skeleton": {

@@ -10,8 +10,9 @@ from browser import CHROMIUM, Page, chromium
 from fakes import table, write
 
 from pose_diffusion.report.build import assemble, build_report
+from pose_diffusion.report.page import page
 from pose_diffusion.report.partial import merge, of_table
-from pose_diffusion.report.summary import Skipped
+from pose_diffusion.report.summary import Skipped, report_dict
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'> $x_$ {{data}} \u2028 &amp; 1"
 
@@ -58,8 +59,8 @@ def empty(folder: Path) -> Path:
     return folder / "empty.html"
 
 
-def data(page: Path) -> dict:
-    found = re.search(r'<script id="data" type="application/json">(.*?)</script>', page.read_text(), re.DOTALL)
+def data(path: Path) -> dict:
+    found = re.search(r'<script id="data" type="application/json">(.*?)</script>', path.read_text(), re.DOTALL)
     assert found
     return json.loads(found[1])
 
@@ -74,6 +75,15 @@ def test_holds_the_figures_and_the_clips(plain: Path) -> None:
     assert [len(clip["frames"]) for clip in held["clips"]] == [40, 31, 12, 1]
     assert all(len(clip["pose_3d"]) == len(clip["truth"]) == 51 * len(clip["frames"]) for clip in held["clips"])
     assert len(held["pictures"]) == 9
+
+
+def test_thousands_of_actions_keep_it_small(folder: Path) -> None:
+    figures = report_dict(merge([of_table(table(), "x")]))
+    figures["actions"] = [{**figures["actions"][0], "name": f"video {i}"} for i in range(20_000)]
+    made = page(figures, [], [])
+    assert len(made) < 10e6
+    (folder / "many.html").write_bytes(made)
+    assert data(folder / "many.html")["left_out"]["actions"] == 19_800
 
 
 def test_no_markup_from_the_data_is_in_the_source(hostile: Path) -> None:

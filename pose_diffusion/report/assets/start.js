@@ -1,6 +1,6 @@
 // Fills the page from the embedded data.
 
-const {report, clips, pictures, skeleton} = JSON.parse(document.getElementById("data").textContent);
+const {report, left_out: leftOut, clips, pictures, skeleton} = JSON.parse(document.getElementById("data").textContent);
 const {counts} = report;
 const has = {
   truth: counts.poses_with_truth > 0, clips: clips.length > 0, spread: report.spread !== null, pictures: pictures.length > 0,
@@ -15,12 +15,12 @@ at("lede").textContent = `${counted(counts.poses, "pose")} in ${counted(counts.f
 
 if (has.truth) {
   tiles(at("tiles"), report);
-  at("headline-note").textContent = `Method: ${report.final}. Unweighted means over ${counted(report.actions.filter((row) => row.poses_with_truth).length, "action")};`
+  at("headline-note").textContent = `Method: ${report.final}. Unweighted means over the actions;`
     + ` over all poses the MPJPE is ${number(report.headline[report.final].frame_mean.mpjpe_mm, 1)} mm.`
     + (report.oracle ? " The oracle picks the best hypothesis of each pose by the truth, which nobody has in use." : "");
-  figureTable(at("actions-table"), report, "", "action", report.actions, true);
-  figureTable(at("subjects-table"), report, "By subject", "subject", report.subjects, false);
-  figureTable(at("cameras-table"), report, "By camera", "camera", report.cameras, false);
+  figureTable(at("actions-table"), report, "", "action", report.actions, leftOut.actions, true);
+  figureTable(at("subjects-table"), report, "By subject", "subject", report.subjects, leftOut.subjects, false);
+  figureTable(at("cameras-table"), report, "By camera", "camera", report.cameras, leftOut.cameras, false);
   actionsChart(report);
   jointsChart(report, skeleton);
   errorsChart(report);
@@ -38,9 +38,9 @@ pictures.forEach(({title, label, image}) => {
   at("pictures").append(figure);
 });
 if (report.skipped.length) {
-  const rows = report.skipped.slice(0, MOST_ROWS).map((row) => [{text: row.path, className: "long"}, {text: row.reason, className: "text"}]);
+  const rows = report.skipped.map((row) => [{text: row.path, className: "long"}, {text: row.reason, className: "text"}]);
   at("skipped").append(table("", [[{text: "input"}, {text: "reason", className: "text"}]], rows));
-  if (report.skipped.length > MOST_ROWS) at("skipped").append(element("p", `${report.skipped.length - MOST_ROWS} more are in report.json.`, "note"));
+  more(at("skipped"), leftOut.skipped);
 } else {
   at("skipped").append(element("p", "Nothing: every input was lifted."));
 }

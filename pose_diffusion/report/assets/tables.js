@@ -4,7 +4,6 @@ const FIGURES = [
   ["mpjpe_mm", "MPJPE (P1)", "mm", 1], ["p_mpjpe_mm", "P-MPJPE (P2)", "mm", 1], ["n_mpjpe_mm", "N-MPJPE", "mm", 1],
   ["mpjve_mm", "MPJVE", "mm/frame", 2], ["pck_percent", "PCK at 150 mm", "%", 1], ["auc_percent", "AUC", "%", 1],
 ];
-const MOST_ROWS = 200;
 
 const number = (value, digits) =>
   value === null || value === undefined ? "–" : value.toLocaleString("en", {minimumFractionDigits: digits, maximumFractionDigits: digits});
@@ -42,7 +41,7 @@ function table(caption, heads, rows, feet = []) {
 }
 
 /** A row a name: all figures of the final method, then P1 and P2 of the others. */
-function figureTable(place, report, caption, firstHead, rows, withMeans) {
+function figureTable(place, report, caption, firstHead, rows, leftOut, withMeans) {
   const columns = [report.final, ...report.methods.filter((method) => method !== report.final)]
     .map((method) => [method, method === report.final ? FIGURES : FIGURES.slice(0, 2)]);
   const each = (cell) => columns.flatMap(([method, figures]) =>
@@ -58,11 +57,13 @@ function figureTable(place, report, caption, firstHead, rows, withMeans) {
   const means = (kind) => Object.fromEntries(report.methods.map((method) => [method, report.headline[method][kind]]));
   const feet = withMeans
     ? [line("Average of actions", total, means("action_mean")), line("All poses", total, means("frame_mean"))] : [];
-  const body = known.slice(0, MOST_ROWS).map((row) => line(row.name, row.poses_with_truth, row.methods));
+  const body = known.map((row) => line(row.name, row.poses_with_truth, row.methods));
   place.append(table(caption, heads, body, feet));
-  if (known.length > MOST_ROWS) {
-    place.append(element("p", `${known.length - MOST_ROWS} more are in report.json.`, "note"));
-  }
+  more(place, leftOut);
+}
+
+function more(place, leftOut) {
+  if (leftOut) place.append(element("p", `${number(leftOut, 0)} more are in report.json.`, "note"));
 }
 
 function tiles(place, report) {
