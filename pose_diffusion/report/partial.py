@@ -53,6 +53,7 @@ class Partial:
     spread: (bins, 3), count and sums of mean spread and of the final method's MPJPE, by the pose's mean spread.
     regions: (bins,), joints by the smallest central region (0 to 1) of an isotropic Gaussian with their spread that holds
     the truth.
+    root: (bins, 2), count and sum of the fitted root's error by itself, over the poses whose true root is known.
     """
 
     layout: Layout
@@ -63,6 +64,7 @@ class Partial:
     errors: np.ndarray = field(default_factory=lambda: np.zeros(0))
     spread: np.ndarray = field(default_factory=lambda: np.zeros((len(SPREAD_EDGES_MM), 3)))
     regions: np.ndarray = field(default_factory=lambda: np.zeros(REGION_BINS))
+    root: np.ndarray = field(default_factory=lambda: np.zeros((len(SPREAD_EDGES_MM), 2)))
     gallery: Gallery = field(default_factory=Gallery)
 
     def __post_init__(self) -> None:
@@ -87,6 +89,7 @@ class Partial:
         self.errors = self.errors + other.errors
         self.spread = self.spread + other.spread
         self.regions = self.regions + other.regions
+        self.root = self.root + other.root
         self.gallery.absorb(other.gallery)
 
 
@@ -124,6 +127,7 @@ def of_table(table: pa.Table, where: str) -> Partial:
         errors=np.stack([_histogram(ERROR_EDGES_MM, one, one) for one in error[known].T]),
         spread=_histogram(SPREAD_EDGES_MM, spread[known].mean(1), spread[known].mean(1), error[known, final]),
         regions=_regions(joints[known, final], spread[known]),
+        root=_root(table),
         gallery=collect(table, spans, where, np.where(known, error[:, final], np.nan)),
     )
 
@@ -177,6 +181,11 @@ def _histogram(edges: np.ndarray, by: np.ndarray, *values: np.ndarray) -> np.nda
     """(bins, 1 + values): the count and the sum of each value over the poses whose `by` is in the bin; the last is open."""
     place = np.clip(np.digitize(by, edges) - 1, 0, len(edges) - 1)
     return np.stack([np.bincount(place, weights, len(edges)) for weights in (np.ones(len(by)), *values)], 1)
+
+
+def _root(table: pa.Table) -> np.ndarray:
+    errors = table["root_mm"].drop_null().to_numpy().astype(np.float64) if "root_mm" in table.column_names else np.zeros(0)
+    return _histogram(SPREAD_EDGES_MM, errors, errors)
 
 
 def _regions(errors: np.ndarray, spread: np.ndarray) -> np.ndarray:

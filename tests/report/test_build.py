@@ -8,6 +8,7 @@ import pytest
 from fakes import Run, table
 
 from pose_diffusion import storage
+from pose_diffusion.data import predictions
 from pose_diffusion.data.schema import tensor_values
 from pose_diffusion.errors import InputError
 from pose_diffusion.report import clips
@@ -63,3 +64,15 @@ def test_a_clip_without_truth_has_neither_truth_nor_errors(run: Run) -> None:
     clip = clips.read(Clip(-5, "S9", "Sitting 1", "c1", run(table(truth=False))[0], 0), "diffusion")
     assert clip["truth"] is None
     assert clip["error_mm"] is None
+
+
+def test_reads_and_publishes_on_s3_as_on_a_disk(run: Run, s3_bucket: str) -> None:
+    rows = table()
+    remote = f"{s3_bucket}/run/predictions/part-00000.parquet"
+    predictions.write(remote, rows)
+    publish(f"{s3_bucket}/run", build_report([remote]))
+    figures = json.loads(storage.read_bytes(f"{s3_bucket}/run/report.json"))
+    assert figures == build_report(run(rows)).figures
+    assert storage.list_files(f"{s3_bucket}/run") == [
+        *("poses.png", "predictions/part-00000.parquet", "report.html", "report.json"),
+    ]
