@@ -42,7 +42,18 @@ class DataConfig(Section):
 
 class PrepareConfig(Section):
     source: Literal[
-        "synthetic", "human36m", "coco", "openpose", "alphapose", "mmpose", "mediapipe", "detectron2", "videopose3d", "table"
+        "synthetic",
+        "human36m",
+        "coco",
+        "openpose",
+        "alphapose",
+        "mmpose",
+        "mediapipe",
+        "detectron2",
+        "videopose3d",
+        "table",
+        "bvh",
+        "asf_amc",
     ] = "synthetic"
     """Where the poses come from; the section of the same name has its settings."""
     input: Location = ""
@@ -114,6 +125,36 @@ class CocoConfig(ArchiveConfig):
 class OpenPoseConfig(ArchiveConfig):
     coordinates: Literal["pixels", "unit", "symmetric"] = "pixels"
     """What --keypoint_scale wrote: pixels (0 to 2), shares of the image from 0 to 1 (3), or from -1 to 1 (4)."""
+
+
+class MocapConfig(Section):
+    joints: str = "auto"
+    """Which of the file's joints make up the 17: a shipped map (cmu, mixamo, generic), a YAML file, or the first that fits."""
+    unit: Literal["auto", "metres", "centimetres", "millimetres", "inches", "cmu"] = "auto"
+    """Unit of lengths in the files; auto is the one that makes the person 1.1 to 2.1 m tall, cmu is that database's own."""
+    up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "auto"
+    """Axis that points up; auto is the one from feet to head."""
+    fps: Positive = 50.0
+    """Frames a second to resample to."""
+    subject: str = "mocap"
+    """Subject of files that lie directly in prepare.input; below it, the folder is the subject."""
+    cameras: Literal["human36m", "ring"] = "human36m"
+    """Rig that sees the motion: Human3.6M's four cameras, or a ring."""
+    rig_subject: Literal["S1", "S5", "S6", "S7", "S8", "S9", "S11"] = "S1"
+    """Subject of Human3.6M whose calibration the rig has."""
+    ring_cameras: Count = 4
+    """Cameras of a ring, evenly spaced."""
+    ring_radius: Annotated[float, Field(ge=2)] = 5.0
+    """Radius of a ring in metres."""
+    room: Annotated[float, Field(gt=0)] = 2.0
+    """Metres from the middle of the rig beyond which paths are bent back, so that people stay in the picture."""
+    kernels: Count = 5
+    """Mixture kernels a joint (K) of the simulated detector."""
+
+
+class AsfAmcConfig(MocapConfig):
+    source_fps: Positive = 120.0
+    """Frames a second of the AMC files, which do not say it; 120 in nearly all of CMU's database."""
 
 
 class ModelConfig(Section):
@@ -238,6 +279,12 @@ class InferConfig(Section):
     """Average with the prediction of the mirrored pose."""
     hypotheses: Count = 1
     """Poses drawn for each input; above 1 each starts from its own draw of the mixture's kernels."""
+    aggregate: Literal["mean", "weighted", "jointwise"] = "mean"
+    """Which pose several hypotheses become: their mean, or weighted or chosen by their reprojection, joint by joint."""
+    eta: Share | None = None
+    """Fresh noise in a DDIM step, instead of the bundle's."""
+    keep_hypotheses: bool = False
+    """Write every hypothesis into the predictions, beside what they become."""
     precision: Literal["float32", "bf16"] = "float32"
     """Arithmetic of the networks."""
     workers: Count = 1
@@ -296,6 +343,8 @@ class Config(Section):
     detectron2: ArchiveConfig = ArchiveConfig()
     videopose3d: ArchiveConfig = ArchiveConfig()
     table: ArchiveConfig = ArchiveConfig()
+    bvh: MocapConfig = MocapConfig()
+    asf_amc: AsfAmcConfig = AsfAmcConfig()
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     train: TrainConfig = TrainConfig()

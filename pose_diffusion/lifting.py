@@ -33,17 +33,6 @@ class Lifted:
     spread: Tensor  # (N, 17): metres, root of the mean squared distance of the hypotheses from their mean; 0 for one
     hypotheses: Tensor | None  # (N, H, 17, 3), where more than one was asked for
 
-    @staticmethod
-    def joined(parts: Sequence[Lifted]) -> Lifted:
-        """Poses of several calls as one, on the CPU."""
-        hypotheses = [part.hypotheses.cpu() for part in parts if part.hypotheses is not None]
-        return Lifted(
-            lifter_pose=torch.cat([part.lifter_pose.cpu() for part in parts]),
-            pose_3d=torch.cat([part.pose_3d.cpu() for part in parts]),
-            spread=torch.cat([part.spread.cpu() for part in parts]),
-            hypotheses=torch.cat(hypotheses) if hypotheses else None,
-        )
-
 
 @torch.no_grad()
 def lift(

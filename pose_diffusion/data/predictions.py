@@ -6,6 +6,8 @@ Columns: subject, action, camera, frame, width, height as in the input; then fix
     spread_mm    (17)        RMS distance of the hypotheses' joints from their mean; 0 with one hypothesis
     truth_3d     (17, 3)     as pose_3d; null where unknown
     hypotheses   (H, 17, 3)  as pose_3d; only where asked for
+    root_3d      (3)         where a camera is known: the pelvis in the camera frame, metres, fitted to the 2D pose
+and root_mm, float32, with root_3d: its distance from the true one; both null where unknown
 and for each method (lifter, diffusion, ...; the last but the oracle is pose_3d's), null where the truth is unknown
     METHOD_joint_mm  (17)    error of each joint
     METHOD_p_mpjpe_mm, METHOD_n_mpjpe_mm  float32
@@ -36,15 +38,17 @@ COPIED = (*schema.KEYS, "frame", "width", "height")
 _VERSION = b"pose_diffusion.predictions"
 _METHODS = b"pose_diffusion.methods"
 _HYPOTHESES = b"pose_diffusion.hypotheses"
+_ROOTS = b"pose_diffusion.roots"
 _POSE = (N_JOINTS, 3)
 
 
 @dataclass(frozen=True)
 class Layout:
-    """What a prediction file holds: its methods, the last of them (the oracle aside) pose_3d's, and hypotheses kept."""
+    """What a prediction file holds: its methods, the last of them (the oracle aside) pose_3d's, hypotheses kept, roots."""
 
     methods: tuple[str, ...]
     hypotheses: int
+    roots: bool = False
 
     @property
     def final(self) -> str:
@@ -57,7 +61,14 @@ class Layout:
         shapes |= {"truth_3d": _POSE}
         shapes |= {f"{method}_joint_mm": (N_JOINTS,) for method in self.methods}
         shapes |= {f"{method}_3d": _POSE for method in self.methods if method not in (self.final, ORACLE)}
+        shapes |= {"root_3d": (3,)} if self.roots else {}
         return shapes | ({"hypotheses": (self.hypotheses, *_POSE)} if self.hypotheses else {})
+
+    @property
+    def numbers(self) -> list[str]:
+        """Names of the columns of numbers."""
+        errors = [f"{method}_{kind}_mm" for method in self.methods for kind in ("p_mpjpe", "n_mpjpe")]
+        return errors + (["root_mm"] if self.roots else [])
 
 
 def build(
@@ -66,11 +77,13 @@ def build(
     spread_mm: np.ndarray | torch.Tensor | None = None,
     hypotheses: np.ndarray | torch.Tensor | None = None,
     keep_hypotheses: bool = False,
+    root_3d: np.ndarray | torch.Tensor | None = None,
 ) -> pa.Table:
     """Predictions for rows of a pose shard, with their errors where the truth is known.
 
     poses: method -> (N, 17, 3) metres; the last is the one to publish as pose_3d. spread_mm: (N, 17), None is 0.
-    hypotheses: (N, H, 17, 3) metres; with H > 1 they give the oracle's errors, and are kept if asked.
+    hypotheses: (N, H, 17, 3) metres; with H > 1 they give the oracle's errors, and are kept if asked. root_3d: (N, 3)
+    metres, NaN where the camera is unknown; None where no camera is known.
     Raises RunError for a pose that is not finite.
     """
     centred = {method: _centre(pose) for method, pose in poses.items()}  # each (N, 17, 3)
@@ -103,8 +116,15 @@ def build(
         columns[f"{method}_n_mpjpe_mm"] = _nullable(metrics.n_mpjpe(pose, target).numpy(), known)
         if method not in (final, ORACLE):
             columns[f"{method}_3d"] = _nullable(pose.numpy(), known)
+    if root_3d is not None:
+        columns |= _roots(np.asarray(root_3d, np.float32), tensor_values(rows["root_3d"]))
     kept = columns["hypotheses"].type.shape[0] if "hypotheses" in columns else 0
-    metadata = {_VERSION: str(VERSION), _METHODS: ",".join(scored), _HYPOTHESES: str(kept)}
+    metadata = {
+        _VERSION: str(VERSION),
+        _METHODS: ",".join(scored),
+        _HYPOTHESES: str(kept),
+        _ROOTS: str(int("root_3d" in columns)),
+    }
     return pa.table(columns).replace_schema_metadata(metadata)
 
 
@@ -132,14 +152,14 @@ def layout(found: pa.Schema, where: str) -> Layout:
     if set(methods) <= {"", ORACLE}:
         raise InputError(f"{where}: no methods named in the file's metadata")
     hypotheses = metadata.get(_HYPOTHESES, b"0").decode()
-    return Layout(methods, int(hypotheses) if hypotheses.isdigit() else 0)
+    return Layout(methods, int(hypotheses) if hypotheses.isdigit() else 0, metadata.get(_ROOTS) == b"1")
 
 
 def check_schema(found: pa.Schema, where: str, columns: Sequence[str] | None = None) -> Layout:
     """The layout, after checking the columns (None: all). Raises InputError for a missing one or another type."""
     held = layout(found, where)
     tensors = {name: pa.fixed_shape_tensor(pa.float32(), shape) for name, shape in held.tensors.items()}
-    numbers = {f"{method}_{kind}_mm": pa.float32() for method in held.methods for kind in ("p_mpjpe", "n_mpjpe")}
+    numbers = {name: pa.float32() for name in held.numbers}
     copied = {field.name: field.type for field in schema.schema(1) if field.name in COPIED}
     for name, kind in {**copied, **tensors, **numbers}.items():
         if columns is not None and name not in columns:
@@ -175,6 +195,13 @@ def read(path: str, columns: Sequence[str] | None = None, without: Collection[st
 def _centre(pose: np.ndarray | torch.Tensor) -> torch.Tensor:
     """Minus the pelvis, float32, on the CPU."""
     return metrics.centre(torch.as_tensor(pose).detach().float().cpu())
+
+
+def _roots(root: np.ndarray, truth: np.ndarray) -> dict[str, pa.Array]:
+    """The columns of roots and their errors. Both (N, 3) metres, NaN where unknown."""
+    found = np.isfinite(root).all(1)
+    error_mm = np.linalg.norm(root - truth, axis=1) * 1000
+    return {"root_3d": _nullable(root, found), "root_mm": pa.array(error_mm, pa.float32(), mask=~np.isfinite(error_mm))}
 
 
 def _nullable(values: np.ndarray, known: np.ndarray) -> pa.Array:

@@ -21,6 +21,7 @@ import ray
 import ray.data
 
 from pose_diffusion import config_file, runs, storage
+from pose_diffusion.camera import Camera
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import shards
@@ -30,7 +31,7 @@ from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.distributed.shard_lifter import PREDICTIONS, Outcome, ShardLifter, Task, finished
 from pose_diffusion.distributed.tally import tally
 from pose_diffusion.errors import InputError, RunError
-from pose_diffusion.models.bundle import content_hash
+from pose_diffusion.models.bundle import content_hash, read_description
 from pose_diffusion.report import build
 from pose_diffusion.report.partial import Partial
 from pose_diffusion.report.summary import Skipped
@@ -57,6 +58,7 @@ def infer(config: Config) -> dict:
     manifest = manifests.read_listing(config.infer.input) if tolerant else manifests.read(config.infer.input)
     selection = _selection(config)
     selection.check(manifest, config.infer.input)
+    cameras, reproject = _cameras(config, manifest, selection)
     identity = _identity(config, manifest)
     runs.claim(config.infer.output, "infer", identity)
     storage.publish_bytes(storage.join(config.infer.output, "config.yaml"), config_file.dump(config).encode())
@@ -64,7 +66,7 @@ def infer(config: Config) -> dict:
     files = selection.files(manifest)
     run = _Run(total=len(files))
     with ray_cluster(config):
-        task = _task(config, manifest, selection, runs.digest([json.dumps(identity, sort_keys=True)]))
+        task = _task(config, manifest.kernels, selection, cameras, reproject, identity)
         missing = [file for file, partial in _survey(task, files) if not run.has(partial)]
         log.info("infer: %d shards, %d already there", len(files), len(files) - len(missing))
         if not tolerant:
@@ -164,13 +166,42 @@ def _identity(config: Config, manifest: Manifest) -> dict:
     }
 
 
-def _task(config: Config, manifest: Manifest, selection: Selection, run: str) -> Task:
+def _cameras(config: Config, manifest: Manifest, selection: Selection) -> tuple[dict[str, Camera], bool]:
+    """The cameras of the selected poses, and whether they are known for all of them.
+
+    Raises InputError for a camera that cannot be read and for hypotheses that the input or the cameras do not allow.
+    """
+    named = {f"{span.subject}/{span.camera}" for file in selection.files(manifest) for span in file.spans}
+    where = storage.join(config.infer.input, manifests.NAME)
+    cameras = {
+        name: Camera.from_dict(manifest.cameras[name], f"{where}: camera '{name}'") for name in named & manifest.cameras.keys()
+    }
+    unknown = sorted(named - cameras.keys())
+    infer = config.infer
+    if infer.hypotheses > 1 and infer.aggregate != "mean" and unknown:
+        raise InputError(
+            f"key 'infer.aggregate': {infer.aggregate} reprojects, and {where} has no camera for '{unknown[0]}' (and "
+            f"{len(unknown) - 1} more); use mean"
+        )
+    eta = read_description(infer.bundle)["diffusion"].get("eta", 0) if infer.eta is None else infer.eta
+    if infer.hypotheses > 1 and manifest.kernels == 1 and not eta:
+        raise InputError(
+            "key 'infer.hypotheses': they differ by draws from mixtures or by infer.eta > 0, but these poses have one kernel a"
+            " joint and eta is 0"
+        )
+    return cameras, not unknown
+
+
+def _task(
+    config: Config, kernels: int, selection: Selection, cameras: dict[str, Camera], reproject: bool, identity: dict
+) -> Task:
     resources = ray.cluster_resources()
     device = config.infer.device
     if device == "auto":
         device = "cuda" if resources.get("GPU", 0) else "cpu"
     threads = config.infer.threads or max(1, int(resources.get("CPU", 1)) // config.infer.workers)
-    return Task(config.infer, selection, manifest.kernels, run, device, threads)
+    run = runs.digest([json.dumps(identity, sort_keys=True)])
+    return Task(config.infer, selection, kernels, cameras, reproject, run, device, threads)
 
 
 def _survey(task: Task, files: list[ShardFile]) -> Iterator[tuple[ShardFile, Partial | None]]:

@@ -7,6 +7,7 @@ becomes depends on its rows and the run's settings alone, so a call may be repea
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import logging
 import pickle
@@ -21,12 +22,14 @@ import torch
 from torch import Tensor
 
 from pose_diffusion import draws, storage
+from pose_diffusion.camera import Camera
 from pose_diffusion.config import InferConfig
 from pose_diffusion.data import predictions, schema, shards
 from pose_diffusion.data.manifest import Selection, ShardFile
 from pose_diffusion.distributed.patience import is_full, patiently
 from pose_diffusion.errors import InputError, StorageError
-from pose_diffusion.lifting import Lifted, lift, suitable_rows
+from pose_diffusion.estimate import Estimate, Settings, estimate
+from pose_diffusion.lifting import suitable_rows
 from pose_diffusion.models.bundle import load_bundle
 from pose_diffusion.report import partial
 from pose_diffusion.report.partial import Partial
@@ -37,7 +40,6 @@ PREDICTIONS = "predictions"
 RUN = "pose_diffusion.run"
 _STARTS = 4  # of a shard whose worker dies, before it is given up
 _GROUP = 2048  # poses between two looks at the progress
-_MM = 1000.0
 
 
 class Tally(Protocol):
@@ -47,11 +49,17 @@ class Tally(Protocol):
 
 @dataclass(frozen=True)
 class Task:
-    """What lifting a shard needs to know. run: the identity that marks this run's prediction files."""
+    """What lifting a shard needs to know.
+
+    cameras: '<subject>/<camera>' -> its parameters. reproject: all poses have one. run: the identity that marks this run's
+    prediction files.
+    """
 
     infer: InferConfig
     selection: Selection
     kernels: int
+    cameras: dict[str, Camera]
+    reproject: bool
     run: str
     device: str
     threads: int
@@ -89,7 +97,16 @@ class ShardLifter:
         torch.set_num_threads(task.threads)  # Ray sets OMP_NUM_THREADS to 1 in its workers
         self.task, self.tally = task, tally
         self.bundle = load_bundle(task.infer.bundle, task.device)
-        self.pass_rows = task.infer.batch or suitable_rows(self.bundle.device)
+        infer = task.infer
+        self.rows = infer.batch or suitable_rows(self.bundle.device)
+        self.settings = Settings(
+            flips=infer.flips,
+            hypotheses=infer.hypotheses,
+            aggregate=infer.aggregate,
+            reproject=task.reproject,
+            eta=infer.eta,
+            rows=self.rows,
+        )
         self.device = threading.Lock()
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -112,8 +129,9 @@ class ShardLifter:
         output = self.task.output(file)
         try:
             with self.device:
-                lifted = self._lift_rows(rows, file.path)
-            table = self._predictions(rows, lifted)
+                found = self._estimate(rows, file.path)
+            keep = self.task.infer.keep_hypotheses
+            table = predictions.build(rows, found.poses, found.spread_mm, found.hypotheses, keep, found.root_3d)
             patiently(lambda: predictions.write(output, table, {RUN: self.task.run}), self.task.infer.retries)
             return Outcome(file.path, count, partial=partial.of_table(table, output))
         except Exception as error:
@@ -131,32 +149,27 @@ class ShardLifter:
             raise InputError(f"{path}: its SHA-256 is not the manifest's: changed since it was prepared")
         return shards.select(table, task.selection)
 
-    def _lift_rows(self, rows: pa.Table, path: str) -> Lifted:
-        infer = self.task.infer
+    def _estimate(self, rows: pa.Table, path: str) -> Estimate:
+        task = self.task
         mixture = torch.from_numpy(np.require(schema.tensor_values(rows["mixture"]), requirements="W"))
-        keys = row_keys(rows, infer.seed)
-        a_pass = max(1, self.pass_rows // (2 if infer.flips else 1))
+        keys = row_keys(rows, task.infer.seed)
+        intrinsic = row_intrinsics(rows, task.cameras) if task.cameras else None
+        a_pass = max(1, self.rows // (2 if task.infer.flips else 1))
         group = a_pass * -(-_GROUP // a_pass)  # whole passes, so that a shard's last one alone is padded
         parts = []
         with self._precision():
             for start in range(0, len(mixture), group):
-                chunk = slice(start, start + group)
-                lifted = lift(self.bundle, mixture[chunk], infer.flips, infer.hypotheses, rows=self.pass_rows, keys=keys[chunk])
-                parts.append(lifted)
+                part = slice(start, start + group)
+                known = None if intrinsic is None else intrinsic[part]
+                parts.append(estimate(self.bundle, mixture[part], self.settings, keys[part], known))
                 if self.tally:
                     self.tally.reached(path, min(start + group, len(mixture)))
-        return Lifted.joined(parts)
+        return Estimate.joined(parts)
 
     def _precision(self) -> contextlib.AbstractContextManager:
         if self.task.infer.precision == "float32":
             return contextlib.nullcontext()
         return torch.autocast(self.bundle.device.type, torch.bfloat16)
-
-    def _predictions(self, rows: pa.Table, lifted: Lifted) -> pa.Table:
-        poses = {"lifter": lifted.lifter_pose}
-        if self.bundle.denoiser is not None:
-            poses["diffusion"] = lifted.pose_3d
-        return predictions.build(rows, poses, lifted.spread * _MM, lifted.hypotheses)
 
 
 def finished(task: Task, file: ShardFile) -> Partial | None:
@@ -180,6 +193,21 @@ def row_keys(rows: pa.Table, seed: int) -> Tensor:
     names = torch.tensor([draws.name_key(seed, span.subject, span.action, span.camera) for span in spans], dtype=torch.int64)
     sequence = names.repeat_interleave(torch.tensor([span.rows for span in spans], dtype=torch.int64))
     return draws.mix(sequence, torch.from_numpy(rows["frame"].to_numpy().astype(np.int64)))
+
+
+def row_intrinsics(rows: pa.Table, cameras: Mapping[str, Camera]) -> Tensor:
+    """(N, 9): the intrinsic of each row's camera for the row's own image size, NaN where the camera is unknown."""
+    parts, start = [], 0
+    for span in shards.spans_of(rows):
+        camera = cameras.get(f"{span.subject}/{span.camera}")
+        values = np.full(9, np.nan)
+        if camera is not None:
+            # The size that the poses were normalised by, which need not be the camera's own.
+            width, height = (rows[name][start].as_py() for name in ("width", "height"))
+            values = dataclasses.replace(camera, width=width, height=height).intrinsic
+        parts.append(torch.from_numpy(values).expand(span.rows, 9))
+        start += span.rows
+    return torch.cat(parts) if parts else torch.zeros(0, 9, dtype=torch.float64)
 
 
 def _reason(path: str, error: Exception) -> str:

@@ -15,8 +15,9 @@
 
 FIGURES: mpjpe_mm (P1), p_mpjpe_mm (P2), n_mpjpe_mm, mpjve_mm, pck_percent (at 150 mm), auc_percent; null where nothing
 is known. action_mean is the unweighted mean over actions, frame_mean weighs each pose alike (for mpjve_mm: each pair of
-neighbouring frames). `root` is the error of the fitted pelvis in the camera frame. Lists are sorted by name. In `risk` the poses with the largest spread are dropped first;
-lowest_mpjpe_mm drops those with the largest error, the least that any ranking could reach.
+neighbouring frames). Lists are sorted by name. In `risk` the poses with the largest spread are dropped first;
+lowest_mpjpe_mm drops those with the largest error, the least that any ranking could reach. `root` is the error of the
+pelvis fitted in the camera frame.
 """
 
 from __future__ import annotations

@@ -1,0 +1,93 @@
+"""What is published of poses: each method's pose, their spread, and where they stand in the camera.
+
+Methods, in order: lifter, diffusion (both from the heaviest kernels), and with several hypotheses mean and, where cameras are
+known, weighted and jointwise (see `aggregate`). The one to be pose_3d comes last; its root is fitted (see `reprojection`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pose_diffusion import aggregate
+from pose_diffusion.data.mixture import heaviest
+from pose_diffusion.lifting import lift
+from pose_diffusion.models.bundle import Bundle
+from pose_diffusion.reprojection import fit_root, joint_log_likelihood
+
+_MM = 1000.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How poses are lifted; see `lifting.lift`. aggregate: which one becomes pose_3d.
+
+    reproject: make the aggregates that reproject, which takes the camera of every pose.
+    """
+
+    flips: bool = True
+    hypotheses: int = 1
+    aggregate: str = "mean"
+    reproject: bool = False
+    eta: float | None = None
+    rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """poses: method -> (N, 17, 3) metres, pose_3d's last. spread_mm: (N, 17). hypotheses: (N, H, 17, 3) or None.
+
+    root_3d: (N, 3) metres, NaN where the camera is unknown; None where no camera is known.
+    """
+
+    poses: dict[str, Tensor]
+    spread_mm: Tensor
+    hypotheses: Tensor | None
+    root_3d: Tensor | None
+
+    @staticmethod
+    def joined(parts: Sequence[Estimate]) -> Estimate:
+        """Consecutive estimates as one, on the CPU."""
+        hypotheses = [part.hypotheses.cpu() for part in parts if part.hypotheses is not None]
+        roots = [part.root_3d.cpu() for part in parts if part.root_3d is not None]
+        return Estimate(
+            poses={method: torch.cat([part.poses[method].cpu() for part in parts]) for method in parts[0].poses},
+            spread_mm=torch.cat([part.spread_mm.cpu() for part in parts]),
+            hypotheses=torch.cat(hypotheses) if hypotheses else None,
+            root_3d=torch.cat(roots) if roots else None,
+        )
+
+
+@torch.no_grad()
+def estimate(bundle: Bundle, mixture: Tensor, settings: Settings, keys: Tensor, intrinsic: Tensor | None = None) -> Estimate:
+    """mixture (N, 17, K, 5), keys (N,) of the draws, intrinsic (N, 9), NaN where unknown, None where no camera is known."""
+    lifted = lift(bundle, mixture, settings.flips, settings.hypotheses, eta=settings.eta, rows=settings.rows, keys=keys)
+    mixture = mixture.to(lifted.pose_3d.device)
+    intrinsic = None if intrinsic is None else intrinsic.to(mixture.device)
+    hypotheses = lifted.hypotheses
+    poses = {"lifter": lifted.lifter_pose}
+    if bundle.denoiser is not None:
+        poses["diffusion"] = lifted.pose_3d if hypotheses is None else hypotheses[:, 0]
+    if hypotheses is not None:
+        found = {"mean": aggregate.mean(hypotheses)}
+        if settings.reproject and intrinsic is not None:
+            likelihood = _likelihood(hypotheses, mixture, intrinsic)
+            found["weighted"] = aggregate.weighted(hypotheses, likelihood)
+            found["jointwise"] = aggregate.jointwise(hypotheses, likelihood)
+        poses |= found
+        poses[settings.aggregate] = poses.pop(settings.aggregate)  # to the end
+    root = None
+    if intrinsic is not None:
+        uv, sigma = heaviest(mixture).split(2, -1)
+        root = fit_root(list(poses.values())[-1], uv, intrinsic, sigma)
+    return Estimate(poses, lifted.spread * _MM, hypotheses, root)
+
+
+def _likelihood(hypotheses: Tensor, mixture: Tensor, intrinsic: Tensor) -> Tensor:
+    """(N, H, 17): of each hypothesis, standing where it fits the image best."""
+    uv, sigma = heaviest(mixture)[:, None].split(2, -1)  # each (N, 1, 17, 2)
+    root = fit_root(hypotheses, uv, intrinsic[:, None], sigma)
+    return joint_log_likelihood(hypotheses, root, mixture[:, None], intrinsic[:, None])
