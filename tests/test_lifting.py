@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -102,6 +104,14 @@ def test_hypotheses_repeat_by_seed(bundle: Bundle, mixture: torch.Tensor) -> Non
 
 def test_with_eta_points_have_hypotheses_that_differ(bundle: Bundle, uv: torch.Tensor) -> None:
     assert (lift(bundle, uv, hypotheses=2, eta=1.0).spread[:, 1:] > 0).all()
+
+
+def test_fresh_noise_follows_the_mixtures_sigma_where_the_settings_say_so(bundle: Bundle, mixture: torch.Tensor) -> None:
+    by_sigma = dataclasses.replace(bundle, diffusion=bundle.diffusion.model_copy(update={"noise_scale": "mixture"}))
+    narrow, published = (lift(model, mixture, eta=1.0).pose_3d for model in (by_sigma, bundle))
+    assert not torch.allclose(narrow, published)
+    mixture[..., 3:] = 0.1  # the published constant
+    torch.testing.assert_close(lift(by_sigma, mixture, eta=1.0).pose_3d, published)
 
 
 def test_more_steps_are_taken_when_asked(bundle: Bundle, uv: torch.Tensor) -> None:

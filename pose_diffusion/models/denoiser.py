@@ -80,7 +80,7 @@ class Denoiser(nn.Module):
         last = len(self.blocks) - 1
         nodes = torch.cat([self.lift_uv(x_t[..., :2]), x_t[..., 2:]], 1)  # (B, 34, 3)
         guide = context
-        out = self.embed(nodes) + guide
+        out = self.embed(nodes) + guide  # float32 under autocast, since the context is
         for layer, (block, guide_block, pair) in enumerate(zip(self.blocks, self.guide_blocks, self.pairs, strict=True)):
             guide = guide_block(guide)
             out = block(out) + guide

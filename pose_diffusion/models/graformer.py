@@ -49,13 +49,15 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, nodes, width = x.shape
-        q, k, v = self.qkv(x).view(batch, nodes, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # each (B, heads, N, d)
+        qkv = self.qkv(x).view(batch, nodes, 3, self.heads, -1).permute(2, 0, 3, 1, 4)  # (3, B, heads, N, d)
         if x.device.type == "cpu":
             # For this few nodes the plain products take half the time of the fused CPU kernel, which also has no dropout.
-            scores = torch.matmul(q * (width // self.heads) ** -0.5, k.transpose(-1, -2))  # (B, heads, N, N)
+            q, k, v = qkv.contiguous().unbind()
+            scores = torch.matmul(q, k.transpose(-1, -2)).mul_(q.shape[-1] ** -0.5)  # (B, heads, N, N)
             attended = torch.matmul(self.dropout(scores.softmax(-1)), v)
         else:
-            attended = F.scaled_dot_product_attention(q, k, v, dropout_p=ATTENTION_DROPOUT if self.training else 0.0)
+            q, k, v = qkv.unbind()
+            attended = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout.p if self.training else 0.0)
         return self.out(attended.transpose(1, 2).reshape(batch, nodes, width))
 
 
@@ -100,7 +102,7 @@ class Lifter(nn.Module):
         self.project = ChebyshevConv(config.width, 3, adjacency)
 
     def forward(self, uv: Tensor) -> Tensor:
-        x = self.embed(uv)
+        x = self.embed(uv).float()  # under autocast the residual stream stays float32
         for block, pair in zip(self.blocks, self.pairs, strict=True):
             x = pair(block(x))
         return self.project(x)

@@ -40,7 +40,7 @@ def mix(matrix: Tensor, x: Tensor) -> Tensor:
 class Dropout(nn.Module):
     """Dropout that spends 16 random bits an element on a CPU, where torch's own draws each from a slow Bernoulli.
 
-    The kept share is that of p to 1/65536. On other devices it is torch's dropout.
+    The kept share is that of p to 1/65536. Elsewhere, and when compiled, it is torch's dropout.
     """
 
     def __init__(self, p: float) -> None:
@@ -50,7 +50,7 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return x
-        if x.device.type != "cpu":
+        if x.device.type != "cpu" or torch.compiler.is_compiling():  # a compiler fuses its own draws
             return F.dropout(x, self.p)
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)  # 4 elements a word
         bits = words.view(torch.int16)[: x.numel()].view(x.shape)
@@ -86,7 +86,7 @@ class ChebyshevConv(nn.Module):
             mixed = mix(self.terms, x).view(batch, nodes, kinds * channels)
             return F.linear(mixed, self.weight.permute(2, 1, 0).reshape(width, kinds * channels), self.bias)
         features = torch.matmul(x, self.weight.view(channels, kinds * width))  # (B, N, (K + 1) out)
-        return mix(self.terms, features.view(batch, nodes * kinds, width)) + self.bias
+        return mix(self.terms, features.view(batch, nodes * kinds, width)).add_(self.bias)
 
 
 class GraphConv(nn.Module):
@@ -98,7 +98,7 @@ class GraphConv(nn.Module):
         self.dropout = Dropout(CONVOLUTION_DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(F.relu(self.conv(x)))
+        return self.dropout(self.conv(x).relu_())
 
 
 class LearnableGraph(nn.Module):
@@ -116,6 +116,6 @@ class LearnableGraph(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         scale = (self.adjacency.sum(0) + 1e-5).rsqrt()
         graph = scale[:, None] * self.adjacency * scale
-        hidden = F.relu(self.widen(mix(graph, x)))  # (B, N, 2C)
+        hidden = self.widen(mix(graph, x)).relu_()  # (B, N, 2C)
         # Features first: the nodes' product then runs over C channels instead of 2C.
-        return mix(graph, F.linear(hidden, self.narrow.weight)) + self.narrow.bias
+        return mix(graph, F.linear(hidden, self.narrow.weight)).add_(self.narrow.bias)

@@ -81,8 +81,18 @@ def test_bf16_autocast_trains_and_stays_near_float32(tiny: Bundle) -> None:
     torch.testing.assert_close(coarse.float(), denoiser(x_t, uv, t), rtol=0.05, atol=0.05)
 
 
-def test_networks_trace_into_one_graph(tiny: Bundle) -> None:
+@pytest.mark.parametrize("training", [False, True])
+def test_networks_compile_into_one_graph(tiny: Bundle, training: bool) -> None:
     arguments = torch.randn(4, 17, 5), torch.randn(4, 17, 2), torch.arange(4)
-    denoiser = tiny.denoiser.eval()
-    exported = torch.export.export(denoiser, arguments).module()
-    torch.testing.assert_close(exported(*arguments), denoiser(*arguments))
+    denoiser = tiny.denoiser.train(training)
+    output = torch.compile(denoiser, fullgraph=True, backend="eager")(*arguments)
+    output.square().sum().backward()
+    assert all(p.grad is not None for p in denoiser.parameters())
+    if not training:  # in training each draws its own dropout
+        torch.testing.assert_close(output, denoiser(*arguments))
+
+
+def test_the_branch_of_other_devices_gives_the_same_shapes(tiny: Bundle) -> None:
+    denoiser = tiny.denoiser.to("meta")
+    arguments = torch.empty(4, 17, 5), torch.empty(4, 17, 2), torch.arange(4)
+    assert denoiser(*(argument.to("meta") for argument in arguments)).shape == (4, 17, 5)

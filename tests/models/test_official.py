@@ -97,6 +97,7 @@ class _Payload:
         return Path.touch, (self.victim,)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 @pytest.mark.parametrize("save", [torch.save, lambda value, path: path.write_bytes(pickle.dumps(value))])
 def test_a_pickle_payload_is_refused_and_does_not_run(tmp_path: Path, save: Callable) -> None:
     victim, path = tmp_path / "victim", tmp_path / "evil.pth"
