@@ -20,9 +20,9 @@ from pose_diffusion import storage
 from pose_diffusion.config import DataConfig
 from pose_diffusion.data import schema, shards
 from pose_diffusion.data.manifest import Manifest, Selection
+from pose_diffusion.draws import name_key
 from pose_diffusion.errors import InputError
 from pose_diffusion.skeleton import N_JOINTS
-from pose_diffusion.training.batch import step_seed
 
 COLUMNS = ("mixture", "pose_3d")
 
@@ -117,7 +117,7 @@ class Epochs:
         """One epoch without its first `skip` batches."""
         if self.kept is not None:
             mixture, xyz = self.kept
-            generator = torch.Generator().manual_seed(step_seed(self.seed, epoch))
+            generator = torch.Generator().manual_seed(name_key(self.seed, epoch))
             order = torch.randperm(len(xyz), generator=generator).to(self.device)
             for chosen in order.split(self.batch)[skip:]:
                 yield mixture[chosen], xyz[chosen]
@@ -127,7 +127,7 @@ class Epochs:
             batch_format="numpy",
             prefetch_batches=2,
             local_shuffle_buffer_size=self.shuffle_rows,
-            local_shuffle_seed=step_seed(self.seed, epoch) % 2**31,
+            local_shuffle_seed=name_key(self.seed, epoch) % 2**31,
         )
         for number, part in enumerate(stream):
             if number >= skip:

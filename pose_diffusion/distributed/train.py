@@ -19,7 +19,7 @@ import torch
 import torch.distributed
 from torch import nn
 
-from pose_diffusion import config_file, runs, storage
+from pose_diffusion import config_file, draws, runs, storage
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import schema, shards
@@ -30,7 +30,7 @@ from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.models.bundle import load_bundle, save_bundle
 from pose_diffusion.training import history, stages
-from pose_diffusion.training.batch import make_batch, step_seed
+from pose_diffusion.training.batch import make_batch
 from pose_diffusion.training.ema import Ema
 from pose_diffusion.training.state import TrainState, cpu_weights
 
@@ -94,7 +94,7 @@ def train(config: Config) -> str:
         trainer = ray.train.torch.TorchTrainer(
             train_worker,
             train_loop_config=settings,
-            scaling_config=ray.train.ScalingConfig(num_workers=config.train.workers, use_gpu=gpu),
+            scaling_config=_scaling(config.train.workers, gpu),
             datasets={"train": stream(config.data.shards, manifest, selection, config.train.seed, shuffle=not keep)},
             run_config=ray.train.RunConfig(
                 name="checkpoints",
@@ -119,6 +119,13 @@ def train(config: Config) -> str:
         raise RunError(ended["failed"])
     log.info("train: done, bundle in %s", bundle)
     return bundle
+
+
+def _scaling(workers: int, gpu: bool) -> ray.train.ScalingConfig:
+    """A CPU a worker where the cluster has one to spare for reading; on less, shares of what is left beside one for reading."""
+    cpus = ray.cluster_resources().get("CPU", 1)
+    share = min(1.0, max(0.01, (cpus - 1) / workers))
+    return ray.train.ScalingConfig(num_workers=workers, use_gpu=gpu, resources_per_worker={"CPU": share, "GPU": int(gpu)})
 
 
 def train_worker(settings: dict[str, Any]) -> dict[str, str]:
@@ -153,7 +160,9 @@ def train_loop(settings: dict[str, Any]) -> None:
     # Data: this worker's part of the training rows, and its share of the held-out poses.
     batch = max(1, config.train.batch // world)
     iterator = ray.train.get_dataset_shard("train")
-    epochs = Epochs(iterator, batch, settings["keep"], config.data.shuffle_rows, device, step_seed(config.train.seed, rank))
+    epochs = Epochs(
+        iterator, batch, settings["keep"], config.data.shuffle_rows, device, draws.name_key(config.train.seed, rank)
+    )
     loading = Progress("reading training rows", settings["rows"] // world, "rows", say=say)
     epochs.load(loading.reached)
     mixture, truth = _holdout(config, settings["holdout"], rank, world, device)
@@ -161,7 +170,7 @@ def train_loop(settings: dict[str, Any]) -> None:
     todo = stages.stages(config)
     for index in range(state.stage, len(todo)):
         stage = todo[index]
-        torch.manual_seed(step_seed(config.train.seed, index))
+        torch.manual_seed(draws.name_key(config.train.seed, index))
         network = stage.build(config.model).to(device)
         lifter = network if stage.name == "lifter" else _lifter(config, state, device)
 
@@ -189,7 +198,7 @@ def train_loop(settings: dict[str, Any]) -> None:
                 waited += time.monotonic() - before
 
                 # Step: its draws are a function of where it stands in the run.
-                seed = step_seed(config.train.seed, index, epoch, step, rank)
+                seed = draws.name_key(config.train.seed, index, epoch, step, rank)
                 torch.manual_seed(seed)
                 generator = torch.Generator(device).manual_seed(seed)
                 for group in optimiser.param_groups:

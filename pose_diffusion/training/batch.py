@@ -36,17 +36,3 @@ def make_batch(mixture: Tensor, xyz: Tensor, draw: bool, flip: bool, generator: 
         kernel = torch.where(chosen, kernel[:, order] * signs_2d, kernel)
         xyz = torch.where(chosen, xyz[:, order] * torch.tensor(_MIRROR_3D, device=xyz.device), xyz)
     return Batch(kernel[..., :2], kernel[..., 2:], xyz)
-
-
-def step_seed(seed: int, *position: int) -> int:
-    """A seed that is a function of the run's seed and a position (stage, epoch, step, rank).
-
-    Each step draws from its own stream, so a resumed run needs no generator state and equals an uninterrupted one.
-    """
-    value = seed
-    for part in position:  # splitmix64's finaliser, which spreads neighbouring positions over all 64 bits
-        value = (value + 0x9E3779B97F4A7C15 * (part + 1)) & 0xFFFFFFFFFFFFFFFF
-        value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-        value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
-        value ^= value >> 31
-    return value >> 1

@@ -45,7 +45,8 @@ class TrainState:
             values = torch.load(path, map_location="cpu", weights_only=True)
             return cls(**values)
         except Exception as error:
-            raise InputError(f"{path}: not a training checkpoint: {str(error).splitlines()[0]}") from None
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise InputError(f"{path}: not a training checkpoint: {reason}") from None
 
 
 def cpu_weights(module: torch.nn.Module) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -181,11 +182,10 @@ def test_a_missing_column_is_named(folder):
 
 
 def test_a_truncated_file_is_named(folder):
-    path = f"{folder}/{TRAIN}"
-    content = open(path, "rb").read()
-    open(path, "wb").write(content[: len(content) // 2])
+    path = Path(folder) / TRAIN
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(InputError, match="cannot be read as Parquet"):
-        shards.read(path)
+        shards.read(str(path))
 
 
 def test_footers_tell_a_bad_file_among_good_ones(folder):

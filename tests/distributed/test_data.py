@@ -1,0 +1,113 @@
+"""Training data on Ray Data: every row once an epoch, in an order that the seed decides, and bad rows named."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import ray
+import torch
+
+from pose_diffusion.config import DataConfig
+from pose_diffusion.distributed.data import Epochs, stream, training_selection
+from pose_diffusion.distributed.job import input_error_in
+from pose_diffusion.errors import InputError
+from tests.data.poses import sequence, write_folder
+from tests.data.test_shards import rewrite, with_mixture
+
+ROWS = {"S1": 50, "S5": 41, "S8": 30}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("shards")
+    files = {f"split=train/part-{n:05d}.parquet": [sequence(s, rows=rows)] for n, (s, rows) in enumerate(ROWS.items())}
+    manifest = write_folder(path, files)
+    return str(path), manifest
+
+
+def poses(*subjects) -> np.ndarray:
+    """A number for each pose of the subjects, sorted: what identifies it."""
+    return np.sort(np.concatenate([sequence(s, rows=ROWS[s]).pose_3d[:, 1:].sum((1, 2)) for s in subjects]))
+
+
+def seen(batches) -> np.ndarray:
+    return np.concatenate([xyz[:, 1:].numpy().sum((1, 2)) for _, xyz in batches])
+
+
+def epochs(dataset, keep, batch=16, seed=0, shuffle_rows=32):
+    return Epochs(dataset.iterator(), batch, keep, shuffle_rows, torch.device("cpu"), seed)
+
+
+def dataset(folder, shuffle=False, subjects=None):
+    path, manifest = folder
+    selection, _ = training_selection(DataConfig(subjects=subjects), ["S8"])
+    return stream(path, manifest, selection, 0, shuffle)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_an_epoch_holds_each_selected_row_once(ray_session, folder, keep):
+    source = epochs(dataset(folder, shuffle=not keep), keep)
+    source.load()
+    found = seen(source.batches(0))
+    np.testing.assert_allclose(np.sort(found), poses("S1", "S5"), rtol=1e-5)
+    assert not np.allclose(found, seen(source.batches(1)))
+
+
+def test_a_cached_epoch_is_a_function_of_seed_and_number(ray_session, folder):
+    one, two, other = (epochs(dataset(folder), True, seed=seed) for seed in (1, 1, 2))
+    for source in (one, two, other):
+        source.load()
+    seen(one.batches(0))
+    np.testing.assert_array_equal(seen(one.batches(3)), seen(two.batches(3)))
+    assert not np.allclose(seen(one.batches(3)), seen(other.batches(3)))
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_skipped_batches_are_the_first_of_the_epoch(ray_session, folder, keep):
+    source = epochs(dataset(folder), keep)
+    source.load()
+    assert len(seen(source.batches(2, skip=2))) == 91 - 32
+
+
+def test_two_workers_share_an_epoch_without_overlap_and_lose_at_most_one_row(ray_session, folder):
+    parts = dataset(folder).streaming_split(2, equal=True)
+    found: dict[int, np.ndarray] = {}
+
+    def work(rank):
+        source = Epochs(parts[rank], 16, True, 32, torch.device("cpu"), rank)
+        source.load()
+        found[rank] = seen(source.batches(0))
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(found[0]) == len(found[1]) == 45
+    together = np.sort(np.concatenate([found[0], found[1]]))
+    assert len(np.unique(together)) == 90
+    assert np.isclose(together[:, None], poses("S1", "S5"), rtol=1e-5).any(1).all()
+
+
+def test_a_poisoned_row_is_named_with_file_and_row(ray_session, folder, tmp_path):
+    manifest = write_folder(tmp_path, {"split=train/part-00000.parquet": [sequence("S1", rows=50)]})
+    rewrite(f"{tmp_path}/split=train/part-00000.parquet", with_mixture(lambda m: m.__setitem__((33, 0, 0, 1), np.nan)))
+    source = epochs(dataset((str(tmp_path), manifest)), True)
+    with pytest.raises(ray.exceptions.RayTaskError) as error:
+        source.load()
+    message = str(input_error_in(error.value))
+    assert message == f"{tmp_path}/split=train/part-00000.parquet: row 33, column 'mixture': a value is not finite"
+
+
+def test_poses_without_truth_are_refused(ray_session, tmp_path):
+    manifest = write_folder(tmp_path, {"split=train/part-00000.parquet": [sequence("S1", rows=5, with_3d=False)]})
+    with pytest.raises(InputError, match="row 0, column 'pose_3d': is null, and training needs it"):
+        epochs(dataset((str(tmp_path), manifest)), True).load()
+
+
+def test_tensors_have_the_shapes_of_the_contract(ray_session, folder):
+    mixture, xyz = next(iter(epochs(dataset(folder), False).batches(0)))
+    assert mixture.shape == (16, 17, 3, 5) and xyz.shape == (16, 17, 3)
+    assert mixture.dtype == xyz.dtype == torch.float32

@@ -1,0 +1,85 @@
+"""Exit codes and messages of the jobs, as a person at the command line meets them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from pose_diffusion.distributed.job import exit_code, input_error_in
+from pose_diffusion.errors import InputError, RunError
+
+JOBS = ("prepare", "train", "infer", "import_official", "quickstart")
+
+
+def run(main, *arguments):
+    return exit_code(main, "A job.", ("train",), list(arguments))
+
+
+def raising(error):
+    def main(config):
+        raise error
+
+    return main
+
+
+def test_a_job_that_ends_well_exits_with_0():
+    assert run(lambda config: None) == 0
+
+
+def test_bad_input_exits_with_2_and_one_line(capsys):
+    assert run(raising(InputError("shards/a.parquet: row 3\nmore"))) == 2
+    assert capsys.readouterr().err == "error: shards/a.parquet: row 3\n"
+
+
+def test_a_failed_run_exits_with_1_and_one_line(capsys):
+    assert run(raising(RunError("two shards were not lifted"))) == 1
+    assert capsys.readouterr().err == "failed: two shards were not lifted\n"
+
+
+def test_a_stopped_run_says_how_to_go_on(capsys):
+    assert run(raising(KeyboardInterrupt())) == 1
+    assert "run the same command again" in capsys.readouterr().err
+
+
+def test_an_unknown_key_exits_with_2(capsys):
+    assert run(lambda config: None, "train.bacth=3") == 2
+    assert "did you mean 'train.batch'?" in capsys.readouterr().err
+
+
+def test_bad_input_within_a_ray_task_is_found(ray_session):
+    import ray
+
+    with pytest.raises(ray.exceptions.RayTaskError) as error:
+        ray.get(ray.remote(num_cpus=0)(raising(InputError("a.npz: key 'x': expected"))).remote(None))
+    assert str(input_error_in(error.value)) == "a.npz: key 'x': expected"
+
+
+def test_another_fault_is_not_taken_for_bad_input():
+    assert input_error_in(ValueError("x")) is None
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_help_lists_the_keys_with_their_sentences(repository, job):
+    done = subprocess.run(
+        [sys.executable, str(repository / "jobs" / f"{job}.py"), "--help"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0
+    assert "keys:" in done.stdout and done.stdout.count("\n      ") > 3
+
+
+@pytest.mark.parametrize(
+    ("job", "arguments", "message"),
+    [
+        ("train", ["train.batch=none"], "error: command line: key 'train.batch'"),
+        ("train", ["data.shards=/absent/shards", "train.output=/tmp/never"], "error: /absent/shards: no such shard folder"),
+        ("train", ["--config", "/absent.yaml"], "error: /absent.yaml: no such file"),
+        ("prepare", ["prepare.source=human36m", "prepare.output=/tmp/never"], "error: "),
+    ],
+)
+def test_bad_input_is_one_line_without_a_trace(repository, job, arguments, message):
+    command = [sys.executable, str(repository / "jobs" / f"{job}.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr

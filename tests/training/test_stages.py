@@ -1,0 +1,89 @@
+"""The two stages: what they minimise, how they are judged, and the learning rate."""
+
+import pytest
+import torch
+from torch import nn
+
+from pose_diffusion import config_file, metrics
+from pose_diffusion.training import stages
+from pose_diffusion.training.batch import Batch
+
+
+class Answer(nn.Module):
+    """A network that gives back one fixed answer."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, *_):
+        return self.answer
+
+
+def config(*overrides):
+    return config_file.load(None, ["model.width=8", "model.layers=1", "model.heads=2", *overrides])
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    xyz = torch.randn(6, 17, 3, generator=generator)
+    return Batch(torch.randn(6, 17, 2, generator=generator), torch.full((6, 17, 2), 0.05), xyz - xyz[:, :1])
+
+
+@pytest.mark.parametrize("kind", ["squared", "distance"])
+def test_the_lifters_loss_is_zero_for_the_truth_alone(batch, kind):
+    settings = config(f"train.lifter_loss={kind}")
+    assert (stages.lifter_loss(Answer(batch.xyz), batch, settings, torch.Generator()) == 0).all()
+    assert (stages.lifter_loss(Answer(batch.xyz + 0.1), batch, settings, torch.Generator()) > 0).all()
+
+
+def test_the_distance_loss_is_mpjpe_in_metres(batch):
+    pose = batch.xyz + torch.randn(6, 17, 3, generator=torch.Generator().manual_seed(1))
+    loss = stages.lifter_loss(Answer(pose), batch, config("train.lifter_loss=distance"), torch.Generator())
+    torch.testing.assert_close(loss * 1000, metrics.mpjpe(pose, batch.xyz))
+
+
+def test_the_squared_loss_is_the_mean_over_joints_and_channels(batch):
+    loss = stages.lifter_loss(Answer(batch.xyz + 0.1), batch, config(), torch.Generator())
+    torch.testing.assert_close(loss, torch.full((6,), 0.01))
+
+
+def test_a_denoiser_that_sees_no_noise_has_the_noises_energy_as_loss(batch):
+    generator = torch.Generator().manual_seed(0)
+    wide = Batch(*(value.repeat(200, 1, 1) for value in (batch.uv, batch.sigma, batch.xyz)))
+    loss = stages.denoiser_loss(Answer(torch.zeros(1200, 17, 5)), wide, config(), generator).mean()
+    assert loss.item() == pytest.approx(17 * (3 + 2 * 0.1**2), rel=0.02)
+    mixture = stages.denoiser_loss(Answer(torch.zeros(1200, 17, 5)), wide, config("diffusion.noise_scale=mixture"), generator)
+    assert mixture.mean().item() == pytest.approx(17 * (3 + 2 * 0.05**2), rel=0.02)
+
+
+def test_stages_of_no_epochs_are_left_out():
+    assert [s.name for s in stages.stages(config("train.lifter_epochs=0"))] == ["denoiser"]
+    assert [s.name for s in stages.stages(config("train.denoiser_epochs=0"))] == ["lifter"]
+    assert [s.name for s in stages.stages(config("train.lifter=bundle"))] == ["denoiser"]
+
+
+def test_evaluation_sums_over_poses_whatever_the_batch(batch):
+    settings = config()
+    lifter, denoiser = stages.Lifter(settings.model).eval(), stages.Denoiser(settings.model).eval()
+    mixture = torch.cat([torch.ones(6, 17, 1, 1), batch.uv[:, :, None], batch.sigma[:, :, None]], -1)
+    whole = stages.evaluate(lifter, denoiser, mixture, batch.xyz, settings)
+    parts = stages.evaluate(lifter, denoiser, mixture, batch.xyz, settings, batch=4)
+    torch.testing.assert_close(whole, parts, rtol=1e-5, atol=1e-3)
+    pose = lifter(batch.uv)
+    expected = metrics.mpjpe(pose - pose[:, :1], batch.xyz).double().sum()
+    assert whole[0] == 6
+    torch.testing.assert_close(whole[1], expected, rtol=1e-5, atol=1e-3)
+
+
+def test_the_published_learning_rate_falls_in_steps():
+    settings = config("train.decay=0.9", "train.decay_epochs=60", "train.learning_rate=0.001")
+    rates = [stages.learning_rate(settings, epoch, 800) for epoch in (0, 59.9, 60, 120)]
+    assert rates == pytest.approx([1e-3, 1e-3, 9e-4, 8.1e-4])
+
+
+def test_the_annealed_learning_rate_ends_at_zero():
+    settings = config("train.anneal=cosine", "train.learning_rate=0.001")
+    rates = [stages.learning_rate(settings, epoch, 10) for epoch in (0, 5, 10)]
+    assert rates == pytest.approx([1e-3, 5e-4, 0], abs=1e-9)
