@@ -54,6 +54,8 @@ class PrepareConfig(Section):
         "table",
         "bvh",
         "asf_amc",
+        "mpi_inf_3dhp",
+        "mmpose3d",
     ] = "synthetic"
     """Where the poses come from; the section of the same name has its settings."""
     input: Location = ""
@@ -155,6 +157,36 @@ class MocapConfig(Section):
 class AsfAmcConfig(MocapConfig):
     source_fps: Positive = 120.0
     """Frames a second of the AMC files, which do not say it; 120 in nearly all of CMU's database."""
+
+
+class MpiInf3dhpConfig(Section):
+    files: Literal["npz", "original"] = "npz"
+    """What prepare.input holds: the .npz files of P-STMO, or the data set's own annot.mat and annot_data.mat in its folders."""
+    train: str = "data_train_3dhp.npz"
+    """The training file in prepare.input (npz); empty leaves the training set out."""
+    test: str = "data_test_3dhp.npz"
+    """The test file in prepare.input (npz); empty leaves the test set out."""
+    annotation: Literal["univ_annot3", "annot3"] = "univ_annot3"
+    """Which ground truth to read (original), or which the .npz holds: scaled to one body height, or as measured."""
+    cameras: list[Annotated[int, Field(ge=0, le=13)]] = [0, 1, 2, 4, 5, 6, 7, 8]
+    """Training cameras to take; those at chest height and below the ceiling by default, as published work does."""
+    valid_only: bool = True
+    """Take those test frames alone that the data set marks as valid (2,929 of them)."""
+    point_sigma_px: Positive = 10.0
+    """Sigma, in pixels of its 2048-pixel images, of the one kernel made from a 2D point."""
+
+
+class Mmpose3dConfig(Section):
+    annotations: str = ""
+    """The *_body3d.npz in prepare.input; empty where prepare.input is the file itself."""
+    detections: str = ""
+    """A detector's .npy (rows as in the annotations; x, y, score) in prepare.input; empty takes the annotated 2D."""
+    layout: Literal["h36m17", "mpi_inf_3dhp17"] = "h36m17"
+    """Joint layout of the file."""
+    image_size: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
+    """Image width and height in pixels; null takes those of Human3.6M's cameras, by the image names."""
+    point_sigma_px: Positive = 5.0
+    """Sigma, in pixels, of a joint of score 1; a joint of score s has point_sigma_px / max(s, 0.1)."""
 
 
 class ModelConfig(Section):
@@ -345,6 +377,8 @@ class Config(Section):
     table: ArchiveConfig = ArchiveConfig()
     bvh: MocapConfig = MocapConfig()
     asf_amc: AsfAmcConfig = AsfAmcConfig()
+    mpi_inf_3dhp: MpiInf3dhpConfig = MpiInf3dhpConfig()
+    mmpose3d: Mmpose3dConfig = Mmpose3dConfig()
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     train: TrainConfig = TrainConfig()

@@ -8,11 +8,15 @@ from pose_diffusion.config import Config
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import (
     alphapose,
+    asf_amc,
+    bvh,
     coco,
     detectron2,
     human36m,
     mediapipe,
     mmpose,
+    mmpose3d,
+    mpi_inf_3dhp,
     openpose,
     synthetic,
     table,
@@ -30,4 +34,8 @@ SOURCES: dict[str, Callable[[Config], Source]] = {
     "detectron2": detectron2.clips,
     "videopose3d": videopose3d.clips,
     "table": table.clips,
+    "bvh": bvh.clips,
+    "asf_amc": asf_amc.clips,
+    "mpi_inf_3dhp": mpi_inf_3dhp.clips,
+    "mmpose3d": mmpose3d.clips,
 }

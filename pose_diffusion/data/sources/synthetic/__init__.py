@@ -13,6 +13,7 @@ import numpy as np
 from pose_diffusion.camera import h36m_cameras
 from pose_diffusion.config import Config
 from pose_diffusion.data.sequence import Clip, Sequence, Source
+from pose_diffusion.data.sources import rig
 from pose_diffusion.data.sources.detector import detect
 from pose_diffusion.data.sources.synthetic.actions import ACTIONS, FPS, Angles
 from pose_diffusion.data.sources.synthetic.body import Body, joints
@@ -71,7 +72,9 @@ def motion(subject: str, action: str, take: int, frames: int, seed: int) -> np.n
     angles = Angles(frames, np.array(body.habit) + rng.normal(0, 0.7, len(body.habit)) * np.radians(4), rng)
     ACTIONS[action](angles)
     points = joints(body, angles.values)
-    points += _root(points[:, _FEET], body.ankle, _middle(subject) + rng.normal(0, 0.45, 2))[:, None]
+    points += _root(points[:, _FEET], body.ankle, rig.middle(h36m_cameras()[subject].values()) + rng.normal(0, 0.45, 2))[
+        :, None
+    ]
     return points
 
 
@@ -85,16 +88,7 @@ def _root(feet: np.ndarray, ankle: float, place: np.ndarray) -> np.ndarray:
     step = -(weight[:-1] * np.diff(feet, axis=0)).sum(1)[:, :2]
     path = np.concatenate([np.zeros((1, 2)), np.cumsum(step, axis=0)])
     path -= path.mean(0)
-    path /= np.sqrt(1 + (path**2).sum(1, keepdims=True) / _ROOM**2)
-    return np.column_stack([path + place, ankle - (weight * feet).sum(1)[:, 2]])
-
-
-def _middle(subject: str) -> np.ndarray:
-    """The floor point (2,) that the rig looks at: nearest to the four optical axes."""
-    rig = h36m_cameras()[subject].values()
-    axes = [np.array(camera.rotation[2]) for camera in rig]
-    across = [np.eye(3) - np.outer(axis, axis) for axis in axes]
-    return np.linalg.solve(sum(across), sum(p @ np.array(c.position) for p, c in zip(across, rig, strict=True)))[:2]
+    return np.column_stack([rig.inside(path, _ROOM) + place, ankle - (weight * feet).sum(1)[:, 2]])
 
 
 def _generator(seed: int, *keys: str | int) -> np.random.Generator:
