@@ -182,3 +182,19 @@ def test_histogram_holds_every_pose() -> None:
     distribution = figures_of(table())["distribution"]["lifter"]
     assert sum(distribution["counts"]) == 121
     assert len(distribution["edges_mm"]) == len(distribution["counts"]) + 1
+
+
+def test_root_error_is_averaged_over_the_poses_that_have_one() -> None:
+    rows = table()
+    error = np.linspace(10, 300, len(rows))
+    known = np.arange(len(rows)) % 3 > 0
+    rows = rows.append_column("root_mm", pa.array(error, pa.float32(), mask=~known))
+    rows = rows.replace_schema_metadata({**rows.schema.metadata, b"pose_diffusion.roots": b"1"})
+    root = report_dict(merge([of_table(rows.slice(0, 50), "x"), of_table(rows.slice(50), "x")]))["root"]
+    assert root["poses"] == known.sum()
+    assert root["mean_mm"] == pytest.approx(error[known].mean())
+    assert root["median_mm"] == pytest.approx(np.median(error[known]), rel=0.03)
+
+
+def test_without_roots_there_is_no_root_error() -> None:
+    assert figures_of(table())["root"] is None
