@@ -1,0 +1,209 @@
+"""Training on Ray Train: a run that is killed, wherever, goes on and ends as if nothing had been."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+
+from pose_diffusion import config_file
+from pose_diffusion.config import Config
+from pose_diffusion.distributed.train import train
+from pose_diffusion.errors import InputError, RunError
+from pose_diffusion.models.bundle import load_bundle
+from tests.data.poses import sequence, write_folder
+from tests.data.test_shards import rewrite, with_mixture
+
+TRAIN = "split=train/part-00000.parquet"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("shards")
+    write_folder(path, {TRAIN: [sequence("S1", rows=201), sequence("S8", rows=40)]})
+    return str(path)
+
+
+def arguments(folder: str, output: Path, *more: str) -> list[str]:
+    return [
+        f"data.shards={folder}",
+        f"train.output={output}",
+        "model.width=8",
+        "model.layers=1",
+        "model.heads=2",
+        "train.batch=16",
+        "train.lifter_epochs=2",
+        "train.denoiser_epochs=2",
+        "train.threads=1",
+        *more,
+    ]
+
+
+def settings(folder: str, output: Path, *more: str) -> Config:
+    return config_file.load(None, arguments(folder, output, *more))
+
+
+def history(output: Path) -> list[dict]:
+    path = output / "metrics.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def wait_for(condition, seconds: float = 240) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def weights(output: Path) -> dict[str, torch.Tensor]:
+    bundle = load_bundle(str(output / "model"))
+    parts = (("lifter", bundle.lifter), ("denoiser", bundle.denoiser))
+    return {f"{name}.{key}": value for name, network in parts for key, value in network.state_dict().items()}
+
+
+def losses(output: Path) -> list[float]:
+    return [entry["loss"] for entry in history(output)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(ray_session, folder, tmp_path_factory) -> Path:
+    output = tmp_path_factory.mktemp("runs") / "undisturbed"
+    train(settings(folder, output))
+    return output
+
+
+def test_a_run_ends_with_a_bundle_and_a_history_of_every_epoch(undisturbed):
+    entries = history(undisturbed)
+    assert [(e["stage"], e["epoch"]) for e in entries] == [(s, n) for s in ("lifter", "denoiser") for n in (0, 1)]
+    assert all(np.isfinite(e["loss"]) and e["samples"] == 201 and e["dropped"] == 0 for e in entries)
+    assert entries[-1]["steps_done"] == 4 * 13
+    assert {"lifter_mpjpe", "diffusion_p_mpjpe", "data_wait", "samples_per_second"} <= entries[-1].keys()
+    assert load_bundle(str(undisturbed / "model")).denoiser is not None
+
+
+def test_a_finished_run_is_left_as_it_is(undisturbed, folder):
+    before = (undisturbed / "model" / "model.yaml").stat().st_mtime_ns
+    train(settings(folder, undisturbed))
+    assert (undisturbed / "model" / "model.yaml").stat().st_mtime_ns == before
+
+
+def test_a_driver_killed_in_mid_run_resumes_to_the_same_weights(undisturbed, folder, tmp_path, repository):
+    output = tmp_path / "run"
+    command = [sys.executable, str(repository / "jobs" / "train.py"), *arguments(folder, output)]
+    with open(tmp_path / "log", "wb") as log:
+        # A session of its own, so that its whole Ray can be killed with it, as by a lost machine.
+        driver = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        try:
+            wait_for(lambda: len(history(output)) >= 1)
+        finally:
+            family = psutil.Process(driver.pid).children(recursive=True)
+            os.killpg(driver.pid, signal.SIGKILL)
+            for process in family:
+                process.kill() if process.is_running() else None
+            driver.wait()
+    done = len(history(output))
+    assert done < 4
+    train(settings(folder, output))
+    assert [entry["epoch"] for entry in history(output)] == [0, 1, 0, 1]
+    assert history(output)[-1]["steps_done"] == 4 * 13
+    torch.testing.assert_close(weights(output), weights(undisturbed), rtol=0, atol=0)
+    assert losses(output) == losses(undisturbed)
+
+
+def test_a_worker_killed_in_mid_epoch_is_replaced_and_nothing_is_lost(undisturbed, folder, tmp_path, ray_session):
+    output = tmp_path / "run"
+    killed = []
+
+    def kill_a_worker():
+        wait_for(lambda: any("step0000005" in str(path) for path in output.glob("checkpoints/stage1*/state.pt")))
+        # A worker's title names the function it runs, so the loop's own process can be told from Ray Data's.
+        for process in psutil.Process().children(recursive=True):
+            if "RayTrainWorker" in " ".join(process.cmdline()):
+                process.kill()
+                killed.append(process.pid)
+
+    thread = threading.Thread(target=kill_a_worker)
+    thread.start()
+    train(settings(folder, output, "train.checkpoint_steps=5"))
+    thread.join()
+    assert killed
+    assert history(output)[-1]["steps_done"] == 4 * 13
+    assert np.isfinite(losses(output)).all()
+    torch.testing.assert_close(weights(output), weights(undisturbed), rtol=0, atol=0)
+
+
+def test_two_workers_train_on_halves_and_report_what_the_split_drops(ray_session, folder, tmp_path):
+    train(settings(folder, tmp_path / "run", "train.workers=2", "train.lifter_epochs=1", "train.denoiser_epochs=1"))
+    entries = history(tmp_path / "run")
+    assert [(e["samples"], e["dropped"]) for e in entries] == [(200, 1), (200, 1)]
+    assert np.isfinite([e["loss"] for e in entries]).all()
+
+
+def test_a_streamed_run_sees_every_row_each_epoch(ray_session, folder, tmp_path):
+    train(settings(folder, tmp_path / "run", "data.cache=never", "train.denoiser_epochs=0"))
+    assert [(e["samples"], e["dropped"]) for e in history(tmp_path / "run")] == [(201, 0), (201, 0)]
+
+
+def test_a_given_lifter_is_used_and_not_trained(undisturbed, folder, tmp_path):
+    train(settings(folder, tmp_path / "run", f"train.lifter={undisturbed}/model", "train.denoiser_epochs=1"))
+    ours, theirs = weights(tmp_path / "run"), weights(undisturbed)
+    assert all((ours[name] == theirs[name]).all() for name in ours if name.startswith("lifter."))
+    assert {e["stage"] for e in history(tmp_path / "run")} == {"denoiser"}
+
+
+def test_training_reads_and_writes_s3(ray_session, s3_bucket, tmp_path, folder):
+    from pose_diffusion import storage
+
+    storage.publish_folder(Path(folder), f"{s3_bucket}/shards")
+    bundle = train(settings(f"{s3_bucket}/shards", Path("unused"), f"train.output={s3_bucket}/run", "train.denoiser_epochs=0"))
+    assert bundle == f"{s3_bucket}/run/model"
+    assert load_bundle(bundle).denoiser is None
+    assert storage.exists(f"{s3_bucket}/run/metrics.jsonl")
+
+
+class TestBadInput:
+    def test_a_poisoned_row_is_named_and_no_bundle_is_left(self, ray_session, tmp_path):
+        write_folder(tmp_path / "shards", {TRAIN: [sequence("S1", rows=60), sequence("S8", rows=5)]})
+        rewrite(f"{tmp_path}/shards/{TRAIN}", with_mixture(lambda m: m.__setitem__((44, 0, 0, 1), np.nan)))
+        content = (tmp_path / "shards" / "manifest.json").read_text()
+        size = os.path.getsize(f"{tmp_path}/shards/{TRAIN}")
+        record = json.loads(content)
+        record["files"][0]["bytes"] = size
+        (tmp_path / "shards" / "manifest.json").write_text(json.dumps(record))
+        with pytest.raises(InputError, match=r"part-00000\.parquet: row 44, column 'mixture': a value is not finite"):
+            train(settings(f"{tmp_path}/shards", tmp_path / "run"))
+        assert not (tmp_path / "run" / "model").exists()
+
+    def test_another_configuration_in_the_same_output_is_refused(self, undisturbed, folder):
+        with pytest.raises(InputError, match=r"model\.layers: there 1, now 2"):
+            train(settings(folder, undisturbed, "model.layers=2"))
+
+    def test_a_lifter_of_another_width_is_refused(self, undisturbed, folder, tmp_path):
+        with pytest.raises(InputError, match=r"key 'train\.lifter'"):
+            train(settings(folder, tmp_path / "run", f"train.lifter={undisturbed}/model", "model.width=16"))
+
+    def test_an_unknown_held_out_subject_is_refused(self, folder, tmp_path):
+        with pytest.raises(InputError, match="no subject 'S7' in split 'train'"):
+            train(settings(folder, tmp_path / "run", "train.holdout_subjects=[S7]"))
+
+    def test_no_rows_left_to_train_is_refused(self, folder, tmp_path):
+        with pytest.raises(InputError, match="no rows left"):
+            train(settings(folder, tmp_path / "run", "train.holdout_subjects=[S1, S8]"))
+
+    def test_no_stage_is_refused(self, folder, tmp_path):
+        with pytest.raises(InputError, match="nothing to train"):
+            train(settings(folder, tmp_path / "run", "train.lifter_epochs=0", "train.denoiser_epochs=0"))
+
+    def test_a_diverging_run_fails_once_with_its_reason(self, ray_session, folder, tmp_path):
+        with pytest.raises(RunError, match="the loss is not finite; lower"):
+            train(settings(folder, tmp_path / "run", "train.learning_rate=1e30", "train.clip=0", "train.denoiser_epochs=0"))
