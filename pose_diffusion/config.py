@@ -256,6 +256,8 @@ class TrainConfig(Section):
     """Bundle whose lifter is used instead of training one (its width and layers must be the config's)."""
     batch: Count = 1024
     """Poses in a step, over all workers together."""
+    pass_rows: Annotated[int, Field(ge=0)] = 0
+    """Poses of one pass through the network, whose gradients add up to the batch's; 0: what a CPU's cache holds, all on a GPU."""
     learning_rate: Positive = 1e-3
     """Adam's learning rate at the start."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.9

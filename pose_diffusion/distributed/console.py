@@ -8,6 +8,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import ray
 
@@ -27,9 +28,9 @@ class _Lines:
 
 
 @contextlib.contextmanager
-def console(every: float = 0.5) -> Iterator[ray.actor.ActorHandle]:
+def console(every: float = 0.5) -> Iterator[Any]:
     """An actor whose `say.remote(line)` logs the line here, while the block lasts."""
-    actor = ray.remote(num_cpus=0)(_Lines).remote()
+    actor: Any = ray.remote(num_cpus=0)(_Lines).remote()
     stop = threading.Event()
 
     def pump() -> None:

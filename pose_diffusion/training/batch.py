@@ -22,6 +22,14 @@ class Batch:
     sigma: Tensor
     xyz: Tensor
 
+    def __len__(self) -> int:
+        return len(self.xyz)
+
+    def split(self, rows: int) -> list[Batch]:
+        """The batch in parts of at most `rows` poses."""
+        fields = (self.uv.split(rows), self.sigma.split(rows), self.xyz.split(rows))
+        return [Batch(*part) for part in zip(*fields, strict=True)]
+
 
 def make_batch(mixture: Tensor, xyz: Tensor, draw: bool, flip: bool, generator: torch.Generator) -> Batch:
     """Draws a kernel a joint (or takes the heaviest) and mirrors a random half of the poses (left and right swap).

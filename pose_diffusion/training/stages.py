@@ -16,11 +16,10 @@ from torch import Tensor, nn
 
 from pose_diffusion import metrics
 from pose_diffusion.config import Config, ModelConfig
-from pose_diffusion.data import mixture as mixtures
 from pose_diffusion.diffusion.loss import noise_error
 from pose_diffusion.diffusion.noise import noise_scale
-from pose_diffusion.diffusion.sampler import ddim
-from pose_diffusion.diffusion.schedule import Schedule, sampling_steps
+from pose_diffusion.diffusion.schedule import Schedule
+from pose_diffusion.models.bundle import Bundle
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
 from pose_diffusion.training.batch import Batch
@@ -34,7 +33,7 @@ class Stage:
     """build: the network. loss: (network, batch, config, generator) -> loss of each pose (B,). epochs: how many to train."""
 
     name: StageName
-    build: Callable[[ModelConfig], nn.Module]
+    build: Callable[[ModelConfig], Lifter | Denoiser]
     loss: Callable[[nn.Module, Batch, Config, torch.Generator], Tensor]
     epochs: int
 
@@ -67,34 +66,17 @@ def schedule(config: Config) -> Schedule:
     return Schedule.from_config(config.diffusion)
 
 
-@torch.no_grad()
-def evaluate(
-    lifter: nn.Module, denoiser: Denoiser | None, mixture: Tensor, truth: Tensor, config: Config, batch: int = 1024
-) -> Tensor:
+def evaluate(lifter: Lifter, denoiser: Denoiser | None, mixture: Tensor, truth: Tensor, config: Config) -> Tensor:
     """Sums over poses of [1, P1 of the lifter, P2 of the lifter, P1 after diffusion, P2 after diffusion] in mm.
 
     mixture: (N, 17, K, 5); truth: (N, 17, 3). One pass without flips on each joint's heaviest kernel; (5,) float64. Without
     a denoiser the last two are those of the lifter.
     """
-    sums = torch.zeros(5, dtype=torch.float64, device=truth.device)
-    steps = sampling_steps(config.diffusion)
-    for part, true in zip(mixture.split(batch), truth.split(batch), strict=True):
-        uv = mixtures.heaviest(part)[..., :2]
-        pose = lifter(uv).float()
-        poses = [pose]
-        if denoiser is not None:
-            context = denoiser.encode(uv)
-
-            def predict(x_t: Tensor, t: Tensor, context: Tensor = context) -> Tensor:
-                return denoiser.denoise(x_t, context, t).float()
-
-            x_start = torch.cat([uv, pose], -1)
-            # eta is left at 0: the choice of the best epoch must not depend on drawn noise.
-            poses.append(ddim(predict, x_start, steps, schedule(config))[0][..., 2:])
-        errors = [error(metrics.centre(p), true) for p in poses for error in (metrics.mpjpe, metrics.p_mpjpe)]
-        sums[0] += len(true)
-        sums[1:] += torch.stack([e.double().sum() for e in (errors if denoiser is not None else errors * 2)])
-    return sums
+    # eta is left at 0: the choice of the best epoch must not depend on drawn noise.
+    lifted = Bundle(config.model, config.diffusion, lifter, denoiser).lift(mixture, flips=False, eta=0.0)
+    poses = (lifted.lifter_pose, lifted.pose_3d)
+    errors = [error(pose, truth).double().sum() for pose in poses for error in (metrics.mpjpe, metrics.p_mpjpe)]
+    return torch.stack([torch.tensor(float(len(truth)), dtype=torch.float64, device=truth.device), *errors])
 
 
 def learning_rate(config: Config, epoch: float, epochs: int) -> float:

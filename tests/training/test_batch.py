@@ -52,6 +52,13 @@ def test_the_input_is_not_written_to():
     torch.testing.assert_close((mixture, xyz), before, atol=0, rtol=0)
 
 
+def test_parts_put_together_are_the_batch():
+    made = batch(*poses(10))
+    parts = made.split(4)
+    assert [len(part) for part in parts] == [4, 4, 2]
+    torch.testing.assert_close(torch.cat([part.uv for part in parts]), made.uv)
+
+
 def test_the_same_seed_gives_the_same_batch():
     one, two, other = (batch(*poses(), draw=True, flip=True, seed=seed) for seed in (3, 3, 4))
     assert (one.uv == two.uv).all() and (one.xyz == two.xyz).all()

@@ -1,0 +1,271 @@
+"""What each Ray Train worker runs: the training loop, from the last checkpoint to the bundle."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import tempfile
+import time
+from typing import Any
+
+import ray.train
+import ray.train.torch
+import torch
+import torch.distributed
+from torch import nn
+
+from pose_diffusion import draws, storage
+from pose_diffusion.config import Config
+from pose_diffusion.data import manifest as manifests
+from pose_diffusion.data import schema, shards
+from pose_diffusion.distributed.data import Epochs
+from pose_diffusion.distributed.job import input_error_in
+from pose_diffusion.distributed.progress import Progress
+from pose_diffusion.errors import InputError, RunError
+from pose_diffusion.lifting import suitable_rows
+from pose_diffusion.models.bundle import load_bundle, save_bundle
+from pose_diffusion.models.denoiser import Denoiser
+from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.training import history, stages
+from pose_diffusion.training.batch import make_batch
+from pose_diffusion.training.ema import Ema
+from pose_diffusion.training.state import TrainState, cpu_weights
+
+
+def train_worker(settings: dict[str, Any]) -> Any:
+    """The loop, with the errors that no second try would mend handed back: Ray Train would start it again for others."""
+    try:
+        train_loop(settings)
+    except RunError as error:
+        return {"failed": str(error)}
+    except Exception as error:
+        if known := input_error_in(error):
+            return {"input": str(known)}
+        raise
+    return {}
+
+
+def train_loop(settings: dict[str, Any]) -> None:
+    """What each worker does: restore, data, then stage by stage and epoch by epoch: step, EMA, evaluate, report."""
+    config = Config.model_validate(settings["config"])
+    context = ray.train.get_context()
+    rank, world = context.get_world_rank(), context.get_world_size()
+    device = ray.train.torch.get_device()
+    torch.set_num_threads(config.train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
+    say = settings["lines"].say.remote if rank == 0 else (lambda line: None)
+
+    # Restore: the last checkpoint, or the start.
+    state = TrainState()
+    if checkpoint := ray.train.get_checkpoint():
+        with checkpoint.as_directory() as folder:
+            state = TrainState.load(folder)
+        say(f"going on from stage {state.stage + 1}, epoch {state.epoch + 1}, step {state.steps_done}")
+
+    # Data: this worker's part of the training rows, and its share of the held-out poses.
+    batch = max(1, config.train.batch // world)
+    # On a CPU a pass is as large as its cache likes; on a GPU the larger the better.
+    pass_rows = config.train.pass_rows or (suitable_rows(device) if device.type == "cpu" else batch)
+    iterator = ray.train.get_dataset_shard("train")
+    epochs = Epochs(
+        iterator, batch, settings["keep"], config.data.shuffle_rows, device, draws.name_key(config.train.seed, rank)
+    )
+    loading = Progress("reading training rows", settings["rows"] // world, "rows", say=say)
+    epochs.load(loading.reached)
+    mixture, truth = _holdout(config, settings["holdout"], rank, world, device)
+
+    todo = stages.stages(config)
+    for index in range(state.stage, len(todo)):
+        stage = todo[index]
+        torch.manual_seed(draws.name_key(config.train.seed, index))
+        network = stage.build(config.model).to(device)
+        lifter = network if isinstance(network, Lifter) else _lifter(config, state, device)
+        denoiser = network if isinstance(network, Denoiser) else None
+
+        # Model, optimiser and average, as the checkpoint left them.
+        if state.model:
+            network.load_state_dict(state.model)
+        parallel: Any = ray.train.torch.prepare_model(network, move_to_device=False) if world > 1 else network
+        optimiser = torch.optim.Adam(network.parameters(), lr=config.train.learning_rate, fused=True)
+        ema = Ema(network, config.train.ema)
+        if state.optimiser:
+            optimiser.load_state_dict(state.optimiser)
+            ema.load_state_dict(state.ema)
+        if state.epoch >= stage.epochs:
+            state = _next_stage(state, stage.name)
+            continue
+
+        for epoch in range(state.epoch, stage.epochs):
+            network.train()
+            start, waited, seen, total = time.monotonic(), 0.0, 0, torch.zeros((), device=device)
+            skipped = state.step  # batches of this epoch that ran before the checkpoint
+            steps = math.ceil(settings["rows"] / world / batch)
+            progress = Progress(f"{stage.name} epoch {epoch + 1}", steps * batch * world, "samples", 15.0, say)
+            step, before = skipped, time.monotonic()
+            for rows_2d, rows_3d in epochs.batches(epoch + index * 1_000_003, skip=skipped):
+                waited += time.monotonic() - before
+
+                # Step: its draws are a function of where it stands in the run.
+                seed = draws.name_key(config.train.seed, index, epoch, step, rank)
+                torch.manual_seed(seed)
+                generator = torch.Generator(device).manual_seed(seed)
+                for group in optimiser.param_groups:
+                    group["lr"] = stages.learning_rate(config, epoch + step / max(steps, 1), stage.epochs)
+                poses = make_batch(rows_2d, rows_3d, config.train.draw, config.train.flip, generator)
+                optimiser.zero_grad(set_to_none=True)
+                parts = poses.split(pass_rows)
+                for number, part in enumerate(parts):
+                    # Gradients of the parts add up to the batch's; workers exchange them once, with the last.
+                    alone = parallel.no_sync() if world > 1 and number + 1 < len(parts) else contextlib.nullcontext()
+                    with alone:
+                        with torch.autocast(device.type, torch.bfloat16, enabled=config.train.precision == "bf16"):
+                            loss = stage.loss(parallel, part, config, generator).sum()
+                        (loss / len(poses)).backward()
+                    total += loss.detach()
+                if config.train.clip:
+                    nn.utils.clip_grad_norm_(network.parameters(), config.train.clip)
+                optimiser.step()
+                ema.update()
+
+                seen += len(rows_3d)
+                step += 1
+                state.steps_done += 1
+                progress.advance(len(rows_3d) * world)
+                if config.train.checkpoint_steps and step % config.train.checkpoint_steps == 0 and step < steps:
+                    _remember(state, index, epoch, step, network, optimiser, ema)
+                    _report(state, {"stage": stage.name, "epoch": epoch}, rank)
+                before = time.monotonic()
+
+            # Evaluate: sums over all workers, on the averaged weights.
+            took = time.monotonic() - start
+            sums = _all_sum(torch.stack([total.double(), torch.tensor(float(seen), dtype=torch.float64, device=device)]), world)
+            entry = {
+                "stage": stage.name,
+                "epoch": epoch,
+                "epochs": stage.epochs,
+                "steps_done": state.steps_done,
+                "loss": float(sums[0] / sums[1].clamp_min(1)),
+                "samples": int(sums[1]),
+                "samples_per_second": float(sums[1]) / took,
+                "data_wait": waited / took,
+                "dropped": 0 if skipped else settings["rows"] - int(sums[1]),
+                "learning_rate": optimiser.param_groups[0]["lr"],
+            }
+            if not math.isfinite(entry["loss"]):
+                raise RunError(
+                    f"{stage.name} epoch {epoch + 1}: the loss is not finite; lower train.learning_rate or set train.clip"
+                )
+            if (epoch + 1) % config.train.evaluate_every == 0 or epoch + 1 == stage.epochs:
+                ema.swap()
+                network.eval()
+                errors = _all_sum(stages.evaluate(lifter, denoiser, mixture, truth, config), world)
+                names = ("lifter_mpjpe", "lifter_p_mpjpe", "diffusion_mpjpe", "diffusion_p_mpjpe")
+                entry |= dict(zip(names, (errors[1:] / errors[0]).tolist(), strict=True))
+                judged = entry["diffusion_mpjpe"]
+                if not state.best or judged < state.best["mpjpe"]:
+                    state.best = {"epoch": epoch, "mpjpe": judged, "weights": cpu_weights(network)}
+                ema.swap()
+            state.history.append(entry)
+            _remember(state, index, epoch + 1, 0, network, optimiser, ema)
+            if rank == 0:
+                history.publish(config.train.output, state.history)
+            say(history.line(entry))
+
+            # Report: once an epoch, by every rank; what rank 0 saves is where a killed run goes on.
+            _report(state, entry, rank)
+        state = _next_stage(state, stage.name)
+
+    if rank == 0:
+        _save_bundle(config, state, device)
+
+
+def _holdout(config: Config, selection: dict, rank: int, world: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """This worker's share (every world-th) of the held-out poses: mixture (N, 17, K, 5) and truth (N, 17, 3)."""
+    manifest = manifests.read(config.data.shards)
+    table = shards.read_evenly(
+        config.data.shards,
+        manifest,
+        manifests.Selection.model_validate(selection),
+        config.train.holdout_poses,
+        ("mixture", "pose_3d"),
+    )
+    columns = (torch.from_numpy(schema.tensor_values(table[name])[rank::world].copy()) for name in ("mixture", "pose_3d"))
+    mixture, truth = (column.to(device) for column in columns)
+    return mixture, truth
+
+
+def given_lifter(config: Config) -> Lifter:
+    """The lifter of the bundle train.lifter. Raises InputError where its size is not the config's."""
+    bundle = load_bundle(config.train.lifter)
+    if bundle.model != config.model:
+        raise InputError(
+            f"key 'train.lifter': {config.train.lifter} holds {bundle.model}, the config's model is {config.model}"
+        )
+    return bundle.lifter
+
+
+def _lifter(config: Config, state: TrainState, device: torch.device) -> Lifter:
+    """The finished lifter, frozen: stage 1's best, or the one that train.lifter names."""
+    if config.train.lifter:
+        lifter = given_lifter(config)
+    else:
+        lifter = Lifter(config.model)
+        lifter.load_state_dict(state.lifter)
+    return lifter.to(device).eval().requires_grad_(False)
+
+
+def _remember(
+    state: TrainState, stage: int, epoch: int, step: int, network: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema
+) -> None:
+    state.stage, state.epoch, state.step = stage, epoch, step
+    state.model, state.ema, state.optimiser = cpu_weights(network), ema.state_dict(), optimiser.state_dict()
+
+
+def _next_stage(state: TrainState, name: str) -> TrainState:
+    """The state at the start of the next stage; the finished stage's best weights are kept for it and for the bundle."""
+    weights = state.best["weights"]
+    return TrainState(
+        stage=state.stage + 1,
+        steps_done=state.steps_done,
+        lifter=weights if name == "lifter" else state.lifter,
+        best=state.best if name == "denoiser" else {},
+        history=state.history,
+    )
+
+
+def _report(state: TrainState, metrics: dict[str, Any], rank: int) -> None:
+    if rank != 0:
+        ray.train.report(metrics)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        state.save(folder)
+        name = f"stage{state.stage}-epoch{state.epoch:04d}-step{state.step:07d}"
+        ray.train.report(metrics, checkpoint=ray.train.Checkpoint.from_directory(folder), checkpoint_dir_name=name)
+
+
+def _all_sum(values: torch.Tensor, world: int) -> torch.Tensor:
+    if world > 1:
+        torch.distributed.all_reduce(values)
+    return values.cpu()
+
+
+def _save_bundle(config: Config, state: TrainState, device: torch.device) -> None:
+    """The bundle of the finished run: each stage's averaged weights of its best epoch."""
+    evaluated = [entry for entry in state.history if "lifter_mpjpe" in entry]
+    provenance = {
+        "trained_by": "jobs/train.py",
+        "shards": config.data.shards,
+        "steps": state.steps_done,
+        "holdout_subjects": config.train.holdout_subjects,
+        "best_denoiser_epoch": state.best.get("epoch"),
+        "held_out": evaluated[-1] if evaluated else {},
+        "train": config.train.model_dump(mode="json"),
+    }
+    save_bundle(
+        storage.join(config.train.output, "model"),
+        config.model,
+        config.diffusion,
+        cpu_weights(_lifter(config, state, device)),
+        state.best.get("weights"),
+        provenance,
+    )
