@@ -285,7 +285,7 @@ class TrainConfig(Section):
     max_failures: Annotated[int, Field(ge=-1)] = 3
     """Lost workers to replace before the run fails; -1 is no limit."""
     holdout_subjects: list[str] = ["S8"]
-    """Training subjects kept out of training, on which the best epoch is chosen."""
+    """Training subjects kept out of training, on which the best epoch is chosen; with [] all train and the last epoch is kept."""
     holdout_poses: Count = 8192
     """Held-out poses evaluated each epoch, evenly spaced over the held-out rows."""
     checkpoint_steps: Annotated[int, Field(ge=0)] = 0

@@ -27,12 +27,12 @@ from pose_diffusion.skeleton import N_JOINTS
 COLUMNS = ("mixture", "pose_3d")
 
 
-def training_selection(config: DataConfig, holdout: list[str]) -> tuple[Selection, Selection]:
-    """The rows to train on and the held-out rows, both of the training split."""
+def training_selection(config: DataConfig, holdout: list[str]) -> tuple[Selection, Selection | None]:
+    """The rows to train on and the held-out rows (None where no subject is held out), both of the training split."""
     actions = frozenset(config.actions) if config.actions is not None else None
     subjects = frozenset(config.subjects) if config.subjects is not None else None
     train = Selection(split="train", actions=actions, subjects=subjects, without_subjects=frozenset(holdout))
-    return train, Selection(split="train", actions=actions, subjects=frozenset(holdout))
+    return train, Selection(split="train", actions=actions, subjects=frozenset(holdout)) if holdout else None
 
 
 def stream(folder: str, manifest: Manifest, selection: Selection, seed: int, shuffle: bool) -> ray.data.Dataset:

@@ -39,7 +39,8 @@ def train(config: Config) -> str:
         raise InputError("key 'train.lifter_epochs': nothing to train, both stages have 0 epochs")
     manifest = manifests.read(config.data.shards)
     selection, holdout = training_selection(config.data, config.train.holdout_subjects)
-    holdout.check(manifest, f"{config.data.shards} (train.holdout_subjects)")
+    if holdout:
+        holdout.check(manifest, f"{config.data.shards} (train.holdout_subjects)")
     selection.check(manifest, config.data.shards)
     files = selection.files(manifest)
     shards.check_footers(config.data.shards, files, manifest.kernels)
@@ -75,7 +76,7 @@ def train(config: Config) -> str:
             "config": config.model_dump(mode="json"),
             "rows": rows,
             "keep": keep,
-            "holdout": holdout.model_dump(),
+            "holdout": holdout.model_dump() if holdout else None,
             "lines": lines,
         }
         filesystem, root = storage.arrow_filesystem(config.train.output)

@@ -72,7 +72,7 @@ def train_loop(settings: dict[str, Any]) -> None:
     )
     loading = Progress("reading training rows", settings["rows"] // world, "rows", say=say)
     epochs.load(loading.reached)
-    mixture, truth = _holdout(config, settings["holdout"], rank, world, device)
+    held_out = _holdout(config, settings["holdout"], rank, world, device) if settings["holdout"] else None
 
     todo = stages.stages(config)
     for index in range(state.stage, len(todo)):
@@ -155,13 +155,16 @@ def train_loop(settings: dict[str, Any]) -> None:
                 raise RunError(
                     f"{stage.name} epoch {epoch + 1}: the loss is not finite; lower train.learning_rate or set train.clip"
                 )
-            if (epoch + 1) % config.train.evaluate_every == 0 or epoch + 1 == stage.epochs:
+            last = epoch + 1 == stage.epochs
+            if last or (held_out and (epoch + 1) % config.train.evaluate_every == 0):
                 ema.swap()
                 network.eval()
-                errors = _all_sum(stages.evaluate(lifter, denoiser, mixture, truth, config), world)
-                names = ("lifter_mpjpe", "lifter_p_mpjpe", "diffusion_mpjpe", "diffusion_p_mpjpe")
-                entry |= dict(zip(names, (errors[1:] / errors[0]).tolist(), strict=True))
-                judged = entry["diffusion_mpjpe"]
+                judged = 0.0  # with nobody held out, the last epoch is kept
+                if held_out:
+                    errors = _all_sum(stages.evaluate(lifter, denoiser, *held_out, config), world)
+                    names = ("lifter_mpjpe", "lifter_p_mpjpe", "diffusion_mpjpe", "diffusion_p_mpjpe")
+                    entry |= dict(zip(names, (errors[1:] / errors[0]).tolist(), strict=True))
+                    judged = entry["diffusion_mpjpe"]
                 if not state.best or judged < state.best["mpjpe"]:
                     state.best = {"epoch": epoch, "mpjpe": judged, "weights": cpu_weights(network)}
                 ema.swap()

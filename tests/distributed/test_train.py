@@ -154,6 +154,13 @@ def test_a_streamed_run_sees_every_row_each_epoch(ray_session, folder, tmp_path)
     assert [(e["samples"], e["dropped"]) for e in history(tmp_path / "run")] == [(201, 0), (201, 0)]
 
 
+def test_with_nobody_held_out_all_train_and_the_last_epoch_is_kept(ray_session, folder, tmp_path):
+    train(settings(folder, tmp_path / "run", "train.holdout_subjects=[]", "train.denoiser_epochs=0"))
+    assert [e["samples"] for e in history(tmp_path / "run")] == [241, 241]
+    assert "lifter_mpjpe" not in history(tmp_path / "run")[-1]
+    assert load_bundle(str(tmp_path / "run" / "model")).denoiser is None
+
+
 def test_a_given_lifter_is_used_and_not_trained(undisturbed, folder, tmp_path):
     train(settings(folder, tmp_path / "run", f"train.lifter={undisturbed}/model", "train.denoiser_epochs=1"))
     ours, theirs = weights(tmp_path / "run"), weights(undisturbed)
