@@ -15,11 +15,10 @@ from typing import Any
 
 import h5py
 import numpy as np
-import scipy.io
 
 from pose_diffusion import storage
 from pose_diffusion.config import Config
-from pose_diffusion.data import safe_npz
+from pose_diffusion.data import matlab, safe_npz
 from pose_diffusion.data.layouts import MPI_INF_3DHP_17
 from pose_diffusion.data.sequence import Clip, Source
 from pose_diffusion.data.sources import camera_space, parsing
@@ -98,13 +97,8 @@ def _mat_file(config: Config, path: str) -> list[Clip]:
     train = _TRAIN.fullmatch("/".join(folder.split("/")[-2:]))
     if train is None:
         raise InputError(f"{path}: expected to lie in a folder like S1/Seq1")
-    try:
-        content = scipy.io.loadmat(io.BytesIO(storage.read_bytes(path)), variable_names=["annot2", settings.annotation])
-        cells = {name: content[name].reshape(-1) for name in ("annot2", settings.annotation)}
-    except KeyError as error:
-        raise InputError(f"{path}: no variable {error}") from None
-    except Exception as error:  # the reader of MATLAB files raises nearly everything for broken ones
-        raise InputError(f"{path}: not a MATLAB 5 file ({type(error).__name__}: {error})".splitlines()[0]) from None
+    content = matlab.load(storage.read_bytes(path), ["annot2", settings.annotation], path)
+    cells = {name: value.reshape(-1) for name, value in content.items()}
     found = []
     for camera in settings.cameras:
         where = f"{path}: camera {camera}"
@@ -142,7 +136,7 @@ def _hdf5(path: str, *names: str) -> dict[str, np.ndarray]:
             return read
     except InputError:
         raise
-    except Exception as error:  # as above, for HDF5
+    except Exception as error:  # HDF5's reader raises nearly everything for broken files
         raise InputError(f"{path}: not an HDF5 file ({type(error).__name__}: {error})".splitlines()[0]) from None
 
 
