@@ -62,14 +62,20 @@ class PrepareConfig(Section):
     """Folder or file that the source reads, local or s3://; unused by synthetic."""
     output: Location = ""
     """Shard folder to write, local or s3://."""
+    ensemble: list[Location] = []
+    """Further inputs of the same source: other detectors' files, of the same names and frames, whose points become kernels."""
     test_subjects: list[str] = ["S9", "S11"]
-    """Subjects of the test split; all others train."""
+    """Subjects of the test split; all others train. Poses without 3D are all in the test split, as they can only be lifted."""
     rows_per_file: Count = 20_000
     """Rows a Parquet file holds at the most; a file is the unit of work and of retry."""
+    mib_per_file: Positive = 64.0
+    """Size of a Parquet file at the most, in MiB; it ends where this or rows_per_file is reached."""
     seed: Seed = 0
     """Seed of everything random in a source (synthetic motion, simulated detections)."""
-    on_error: Literal["stop", "skip"] = "stop"
-    """What a broken input file does: end the job, or be left out, listed in the manifest and counted."""
+    on_error: Literal["fail", "skip"] = "fail"
+    """What a broken file or sequence does: end the job, or be left out and listed in the manifest; the job then ends with 1."""
+    retries: Annotated[int, Field(ge=0)] = 5
+    """Further tries of a read or a write that remote storage refuses, after 1, 2, 4, ... seconds."""
 
 
 class SyntheticConfig(Section):
@@ -344,6 +350,25 @@ class ReportConfig(Section):
     """Folder for report.json, report.html and poses.png; empty is report.input."""
 
 
+class ExportConfig(Section):
+    input: Location = ""
+    """Folder of predictions: an infer.output or its predictions/, local or s3://."""
+    output: Location = ""
+    """Folder for the new files, local or s3://."""
+    format: Literal["bvh", "videopose3d"] = "bvh"
+    """bvh: a motion file a sequence, for Blender; videopose3d: one .npz with the joints of all sequences."""
+    subjects: list[str] | None = None
+    """Export these subjects alone."""
+    actions: list[str] | None = None
+    """Export these actions alone."""
+    root: bool = True
+    """Place bodies where they stand before the camera, where infer knew the camera; false keeps the pelvis at 0."""
+    fps: Positive = 50.0
+    """Frames a second of the video (bvh)."""
+    units_per_metre: Positive = 100.0
+    """Units of length (bvh); 100 writes centimetres."""
+
+
 class OfficialConfig(Section):
     lifter: Location = ""
     """Published lifter checkpoint (.pth)."""
@@ -386,5 +411,6 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     infer: InferConfig = InferConfig()
     report: ReportConfig = ReportConfig()
+    export: ExportConfig = ExportConfig()
     official: OfficialConfig = OfficialConfig()
     ray: RayConfig = RayConfig()

@@ -1,0 +1,97 @@
+"""Predictions as sequences: the poses of one subject, action and camera, in order of frames, wherever they lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from pose_diffusion import storage
+from pose_diffusion.data import predictions, schema, shards
+from pose_diffusion.data.manifest import Selection
+from pose_diffusion.errors import InputError
+
+Key = tuple[str, str, str]
+_COLUMNS = [*schema.KEYS, "frame", "pose_3d"]
+
+
+@dataclass(frozen=True)
+class Track:
+    """One sequence. frame: (T,) ascending. pose_3d: (T, 17, 3) metres minus the pelvis, camera frame.
+
+    root_3d: (T, 3) metres in the camera frame, interpolated where a frame has none; None where no frame has one.
+    """
+
+    subject: str
+    action: str
+    camera: str
+    frame: np.ndarray
+    pose_3d: np.ndarray
+    root_3d: np.ndarray | None
+
+    @property
+    def stride(self) -> int:
+        """The usual distance between two frames."""
+        steps, counts = np.unique(np.diff(self.frame), return_counts=True)
+        return int(steps[counts.argmax()]) if len(steps) else 1
+
+    def positions(self, root: bool) -> np.ndarray:
+        """Joints in metres, (T, 17, 3): in the camera frame with the root, else minus the pelvis."""
+        return self.pose_3d + self.root_3d[:, None] if root and self.root_3d is not None else self.pose_3d
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The sequences of a folder, read when they are asked for: memory holds one sequence and one file."""
+
+    parts: dict[Key, list[tuple[str, int, int]]]  # where each sequence lies: (path, first row, rows)
+
+    @staticmethod
+    def find(folder: str, subjects: list[str] | None = None, actions: list[str] | None = None) -> Predictions:
+        """The chosen sequences below a folder. Raises InputError where there are none."""
+        names = storage.list_files(folder, ".parquet")
+        if not names:
+            raise InputError(f"{folder}: no prediction files (.parquet) in it")
+        chosen = Selection(
+            subjects=None if subjects is None else frozenset(subjects), actions=None if actions is None else frozenset(actions)
+        )
+        parts: dict[Key, list[tuple[str, int, int]]] = {}
+        for path in (storage.join(folder, name) for name in names):
+            start = 0
+            for span in shards.spans_of(predictions.read(path, list(schema.KEYS))):
+                if chosen.holds(span.subject, span.action):
+                    parts.setdefault((span.subject, span.action, span.camera), []).append((path, start, span.rows))
+                start += span.rows
+        if not parts:
+            raise InputError(f"{folder}: no poses of the chosen subjects and actions")
+        return Predictions(dict(sorted(parts.items())))
+
+    def __iter__(self) -> Iterator[Track]:
+        path, table = "", pa.table({})
+        for key, places in self.parts.items():
+            pieces = []
+            for wanted, start, rows in places:
+                if wanted != path:
+                    path, table = wanted, _read(wanted)
+                pieces.append(table.slice(start, rows))
+            yield _track(key, pa.concat_tables(pieces))
+
+
+def _read(path: str) -> pa.Table:
+    table = predictions.read(path, without=("hypotheses",))
+    return table.select([*_COLUMNS, *(["root_3d"] if "root_3d" in table.column_names else [])])
+
+
+def _track(key: Key, table: pa.Table) -> Track:
+    frame, order = np.unique(table["frame"].to_numpy(), return_index=True)
+    pose = schema.tensor_values(table["pose_3d"])[order]
+    root = schema.tensor_values(table["root_3d"])[order] if "root_3d" in table.column_names else None
+    if root is not None:
+        known = np.isfinite(root).all(1)
+        if not known.any():
+            root = None
+        elif not known.all():
+            root = np.stack([np.interp(frame, frame[known], axis[known]) for axis in root.T], 1).astype(np.float32)
+    return Track(*key, frame, pose, root)
