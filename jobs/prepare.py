@@ -1,14 +1,18 @@
-"""Turns a data set, a 2D archive or synthetic motion into GMM pose shards."""
+"""Turns a data set, a 2D archive or synthetic motion into GMM pose shards; again, it makes the files that are missing.
+
+Exit code 0: all done. 1: complete but for what prepare.on_error=skip left out, or stopped. 2: bad input or configuration.
+"""
 
 from pose_diffusion.config import Config
+from pose_diffusion.data.sources import SOURCES
 from pose_diffusion.distributed.job import run_job
 from pose_diffusion.distributed.prepare import prepare
 
-SECTIONS = ("prepare", "synthetic", "human36m", "ray")
+SECTIONS = ("prepare", *SOURCES, "ray")
 
 
-def main(config: Config) -> None:
-    prepare(config)
+def main(config: Config) -> int:
+    return 1 if prepare(config).skipped else 0
 
 
 if __name__ == "__main__":

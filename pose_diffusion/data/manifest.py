@@ -1,7 +1,8 @@
 """manifest.json of a shard folder: which files it has, what is in them and where they came from.
 
     {"version": 1, "kernels": 5, "joints": ["Hip", ...], "cameras": {"S9/54138969": {...}}, "source": {...},
-     "settings": {...}, "files": [{"path": "split=train/part-00000.parquet", "split": "train", "rows": 20000,
+     "settings": {...}, "skipped": ["why a file or sequence was left out"], "counts": {"joints_flat": 12},
+     "files": [{"path": "split=train/part-00000.parquet", "split": "train", "rows": 20000,
      "bytes": ..., "sha256": "...", "spans": [{"subject": "S1", "action": "Walking 1", "camera": "...", "rows": 1200}]}]}
 
 The manifest is published last, so a folder with one is complete.
@@ -57,6 +58,8 @@ class Manifest(_Record):
     source: dict[str, Any]
     settings: dict[str, Any]
     files: list[ShardFile]
+    skipped: list[str] = []
+    counts: dict[str, int] = {}
 
     @property
     def rows(self) -> dict[str, int]:

@@ -79,6 +79,13 @@ def to_table(sequence: Sequence) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema(kernels))
 
 
+def checked_table(sequence: Sequence) -> pa.Table:
+    """A sequence as rows that every reader takes. Raises InputError naming it for bad shapes or values (`check_rows`)."""
+    table = to_table(sequence)
+    check_rows(table, sequence.where)
+    return table
+
+
 def check_schema(found: pa.Schema, where: str, columns: SequenceOf[str] | None = None) -> int:
     """K of a shard's schema. Raises InputError for another version, a missing column or another type."""
     version = (found.metadata or {}).get(b"pose_diffusion.version", b"none").decode()

@@ -16,6 +16,8 @@ class Sequence:
     pose_3d: (T, 17, 3) float32 metres in the camera frame, minus the pelvis; None where unknown.
     root_3d: (T, 3) float32, the pelvis in the camera frame, metres; None where unknown.
     frame: (T,) int32, 0-based. width, height: image size in pixels.
+    confidence: (T, 17), the detector's, 0 where a joint is missing; None where unknown.
+    counts: what its reader counted, such as joints without a heatmap, by kind.
     """
 
     subject: str
@@ -27,6 +29,8 @@ class Sequence:
     height: int
     pose_3d: np.ndarray | None = None
     root_3d: np.ndarray | None = None
+    confidence: np.ndarray | None = None
+    counts: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -56,7 +60,8 @@ class Source:
 
     clips: in output order. cameras: '<subject>/<camera>' -> plain dict of its parameters (see `camera.Camera`), may be
     empty. description: converter name and settings, for the manifest. kernels: K of every mixture. skipped: a line for
-    each input file that was left out.
+    each input file that was left out. with_3d: whether its sequences have 3D poses; those without can only be lifted.
+    gpus: share of a GPU that loading a clip takes.
     """
 
     clips: list[Clip]
@@ -64,3 +69,5 @@ class Source:
     cameras: dict[str, dict]
     description: dict
     skipped: list[str] = field(default_factory=list)
+    with_3d: bool = True
+    gpus: float = 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as SequenceOf
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,29 +18,35 @@ from pose_diffusion.data.sequence import Sequence
 from pose_diffusion.errors import InputError
 
 ROW_GROUP = 4096
-_PLAN = b"pose_diffusion.plan"
 
 
-def write(folder: str, path: str, split: str, sequences: Iterable[Sequence], plan: str = "") -> ShardFile:
-    """Publishes the sequences as one file. `plan` is kept in its footer and tells which run and part made it.
+def write(folder: str, path: str, split: str, sequences: Iterable[Sequence]) -> ShardFile:
+    """Publishes the sequences as one file.
 
     Raises InputError for poses that no reader would take (shape, K, NaN, weights), naming the sequence.
     """
-    tables, spans = [], []
-    for sequence in sequences:
-        table = schema.to_table(sequence)
-        schema.check_rows(table, sequence.where)
-        tables.append(table)
-        spans.append(Span(subject=sequence.subject, action=sequence.action, camera=sequence.camera, rows=len(sequence)))
+    return write_tables(folder, path, split, [schema.checked_table(sequence) for sequence in sequences])
+
+
+def write_tables(
+    folder: str, path: str, split: str, tables: SequenceOf[pa.Table], footer: Mapping[str, str] | None = None
+) -> ShardFile:
+    """Publishes checked rows (`schema.checked_table`) as one file. `footer`: further text for it, by name."""
     if len({table.schema for table in tables}) != 1:
         raise InputError(f"{path}: sequences of different K cannot share a file")
     table = pa.concat_tables(tables).unify_dictionaries()
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), _PLAN: plan.encode()})
-    full = storage.join(folder, path)
-    with storage.publish(full) as temporary:
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), **(footer or {})})
+    with storage.publish(storage.join(folder, path)) as temporary:
         # Float mantissas hardly compress, and reading them raw is what training waits for; strings are dictionaries anyway.
-        pq.write_table(table, temporary, compression="none", use_dictionary=list(schema.KEYS), row_group_size=ROW_GROUP)
-    return describe(folder, path, split, spans)
+        pq.write_table(
+            table,
+            temporary,
+            compression="none",
+            use_dictionary=list(schema.KEYS),
+            row_group_size=ROW_GROUP,
+            write_page_checksum=True,
+        )
+        return describe(str(temporary.parent), temporary.name, split, spans_of(table)).model_copy(update={"path": path})
 
 
 def describe(folder: str, path: str, split: str, spans: list[Span] | None = None) -> ShardFile:
@@ -56,19 +62,6 @@ def describe(folder: str, path: str, split: str, spans: list[Span] | None = None
         sha256=storage.sha256(full),
         spans=spans,
     )
-
-
-def plan_of(folder: str, path: str) -> str | None:
-    """The plan in a file's footer; None where there is no such file or it is not a shard."""
-    full = storage.join(folder, path)
-    if not storage.exists(full):
-        return None
-    try:
-        with storage.open_file(full) as file:
-            metadata = pq.read_schema(file).metadata or {}
-    except (pa.ArrowException, OSError):
-        return None
-    return metadata.get(_PLAN, b"").decode()
 
 
 def spans_of(table: pa.Table) -> list[Span]:

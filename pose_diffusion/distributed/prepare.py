@@ -1,80 +1,71 @@
-"""Turns a source into a shard folder: a Ray task an output file, planned beforehand from the input alone.
+"""Turns a source into a shard folder: Ray tasks make the files of a plan, one place keeps count and writes the manifest.
 
-The plan (which clips, cut where, go into which file) depends on the source and on rows_per_file, not on workers or
-order, so the same input and seed give identical files. A file that is there with the plan's mark in its footer is done.
+Done means published: a file that is there whole, with the plan's mark in its footer, is kept when the job is run again.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import json
 import logging
-from collections import deque
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby
+
+import ray
 
 from pose_diffusion import config_file, runs, storage
 from pose_diffusion.config import Config
+from pose_diffusion.data import ensemble, making, schema
 from pose_diffusion.data import manifest as manifests
-from pose_diffusion.data import schema, shards
-from pose_diffusion.data.manifest import Manifest, ShardFile, Span
-from pose_diffusion.data.sequence import Clip, Sequence, Source
+from pose_diffusion.data.making import Made
+from pose_diffusion.data.manifest import Manifest, ShardFile
+from pose_diffusion.data.plan import PlannedFile, plan
+from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import SOURCES
-from pose_diffusion.distributed.job import input_error_in, ray_cluster
+from pose_diffusion.distributed import tasks
+from pose_diffusion.distributed.job import ray_cluster
+from pose_diffusion.distributed.patience import patiently
 from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.errors import InputError
 from pose_diffusion.skeleton import JOINTS
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """Rows start to stop of a clip."""
-
-    clip: Clip
-    start: int
-    stop: int
-
-
-@dataclass(frozen=True)
-class PlannedFile:
-    """One output file: its path in the folder, its split and what goes into it. mark: the identity of this content."""
-
-    path: str
-    split: str
-    pieces: list[Piece]
-    mark: str
-
-    @property
-    def rows(self) -> int:
-        return sum(piece.stop - piece.start for piece in self.pieces)
+_OURS = re.compile(r"split=\w+/part-\d{5,}\.parquet")
+# What does not decide the content of the files.
+_NOT_IDENTITY = {"source", "output", "on_error", "retries"}
 
 
 def prepare(config: Config) -> Manifest:
     """Writes the shard folder prepare.output from prepare.source, or finishes one that was begun.
 
-    Raises InputError for bad input or configuration and for a folder that holds another run's results.
+    What prepare.on_error left out is listed in the manifest's `skipped`. Raises InputError for bad input or configuration,
+    for a folder that holds another run's results, and where nothing is left.
     """
+    settings = config.prepare
     identity = {
-        "source": config.prepare.source,
-        "prepare": config.prepare.model_dump(exclude={"source", "output"}),
-        config.prepare.source: getattr(config, config.prepare.source).model_dump(),
+        "source": settings.source,
+        "prepare": settings.model_dump(exclude=_NOT_IDENTITY),
+        settings.source: getattr(config, settings.source).model_dump(),
     }
-    if not config.prepare.output:
+    if not settings.output:
         raise InputError("key 'prepare.output': expected a shard folder to write, got nothing")
-    source = SOURCES[config.prepare.source](config)
-    if not source.clips:
-        raise InputError(f"{config.prepare.input}: no sequences found")
-    runs.claim(config.prepare.output, "prepare", identity)
-    storage.publish_bytes(storage.join(config.prepare.output, "config.yaml"), config_file.dump(config).encode())
-
-    files = plan(source, config)
-    finished = _finished(config.prepare.output, files)
-    log.info("prepare: %d sequences, %d files, %d already there", len(source.clips), len(files), len(finished))
+    source = _source(config)
+    files = plan(source, settings)
+    runs.claim(settings.output, "prepare", identity)
+    storage.publish_bytes(storage.join(settings.output, "config.yaml"), config_file.dump(config).encode())
     with ray_cluster(config):
-        written = _write_all(config.prepare.output, [file for file in files if file.path not in finished])
-    records = finished | written
+        made = _make_all(config, source, files)
+
+    skipped, counts = list(source.skipped), Counter[str]()
+    for file in files:
+        skipped += made[file.path].skipped
+        counts.update(made[file.path].counts)
+    records = [record for file in files if (record := made[file.path].file)]
+    if not records:
+        raise InputError(f"{settings.input}: nothing could be read; the first of {len(skipped)}: {skipped[0]}")
+    for name in storage.list_files(settings.output, ".parquet"):
+        if _OURS.fullmatch(name) and name not in {record.path for record in records}:
+            storage.remove_file(storage.join(settings.output, name))  # of an earlier plan, when the input was another
     result = Manifest(
         version=schema.VERSION,
         kernels=source.kernels,
@@ -82,113 +73,73 @@ def prepare(config: Config) -> Manifest:
         cameras=source.cameras,
         source=source.description,
         settings=identity,
-        files=[records[file.path] for file in files],
+        files=records,
+        skipped=skipped,
+        counts=dict(sorted(counts.items())),
     )
-    manifests.write(config.prepare.output, result)
-    log.info("prepare: done, rows %s in %s", result.rows, config.prepare.output)
+    manifests.write(settings.output, result)
+    log.info("prepare: done, rows %s in %s", result.rows, settings.output)
+    if skipped:
+        log.warning("prepare: %d files or sequences left out; %s lists them under 'skipped'", len(skipped), manifests.NAME)
     return result
 
 
-def plan(source: Source, config: Config) -> list[PlannedFile]:
-    """Clips packed into files in order: a file ends where the next clip would not fit; longer clips are cut."""
-    most = config.prepare.rows_per_file
-    mark = hashlib.sha256(json.dumps([source.description, config.prepare.seed, most, schema.VERSION], sort_keys=True).encode())
-    test = set(config.prepare.test_subjects)
-    files: list[PlannedFile] = []
-    for split in ("train", "test"):
-        groups: list[list[Piece]] = [[]]
-        room = most
-        for clip in source.clips:
-            if (clip.subject in test) != (split == "test"):
-                continue
-            if clip.rows > room and groups[-1]:
-                groups.append([])
-                room = most
-            for start in range(0, clip.rows, most):
-                if not room:
-                    groups.append([])
-                    room = most
-                piece = Piece(clip, start, min(clip.rows, start + most))
-                groups[-1].append(piece)
-                room -= piece.stop - piece.start
-        for pieces in groups:
-            if pieces:
-                number = sum(file.split == split for file in files)
-                files.append(_planned(f"split={split}/part-{number:05d}.parquet", split, pieces, mark.copy()))
-    return files
+def _source(config: Config) -> Source:
+    settings = config.prepare
+    if not settings.ensemble:
+        return SOURCES[settings.source](config)
+    inputs = [settings.input, *settings.ensemble]
+    configs = [
+        config.model_copy(update={"prepare": settings.model_copy(update={"input": path, "ensemble": []})}) for path in inputs
+    ]
+    return ensemble.merge([SOURCES[settings.source](one) for one in configs], inputs, skip=settings.on_error == "skip")
 
 
-def _planned(path: str, split: str, pieces: list[Piece], mark) -> PlannedFile:
-    keys = [(p.clip.subject, p.clip.action, p.clip.camera, p.start, p.stop) for p in pieces]
-    mark.update(json.dumps([path, keys]).encode())
-    return PlannedFile(path, split, pieces, mark.hexdigest())
+def _make_all(config: Config, source: Source, files: list[PlannedFile]) -> dict[str, Made]:
+    """What became of each file, by its path: kept or made."""
+    output, skip = config.prepare.output, config.prepare.on_error == "skip"
+    made = {one.path: one for one in _kept(output, files) if skip or not one.skipped}
+    missing = [file for file in files if file.path not in made]
+    log.info("prepare: %d sequences, %d files, %d already there", len(source.clips), len(files), len(made))
+    if not missing:
+        return made
+    if source.gpus and not ray.cluster_resources().get("GPU", 0):
+        raise InputError(f"key '{config.prepare.source}.gpus': {source.gpus:g} GPUs a task, but the cluster has none")
+    storage.remove_file(storage.join(output, manifests.NAME))  # a folder with one is complete
+    progress = Progress("prepare", sum(file.rows for file in missing), "rows")
+    calls = ((output, batch, skip, config.prepare.retries) for batch in _batches(missing))
+    rows = {file.path: file.rows for file in missing}
+    for _, batch in tasks.run(_make, calls, gpus=source.gpus):
+        for one in batch:
+            for reason in one.skipped:
+                log.warning("prepare: skipped: %s", reason)
+            made[one.path] = one
+            progress.advance(rows[one.path])
+    progress.close()
+    return made
 
 
-def _finished(folder: str, files: list[PlannedFile]) -> dict[str, ShardFile]:
-    """The files of the plan that an earlier run published and that are still whole (by hash, where a manifest has one)."""
-    known = {}
+def _batches(files: list[PlannedFile]) -> Iterator[list[PlannedFile]]:
+    """The files that one task makes: one, or all that one clip was cut into. What is sent are the arrays of these alone."""
+    for _, batch in groupby(files, lambda file: (id(file.pieces[0].clip), "") if file.is_part else (0, file.path)):
+        yield list(batch)
+
+
+def _make(folder: str, files: list[PlannedFile], skip: bool, retries: int) -> list[Made]:
+    return patiently(lambda: making.make(folder, files, skip), retries)
+
+
+def _kept(folder: str, files: list[PlannedFile]) -> Iterator[Made]:
+    """The files of the plan that an earlier run published and that are still whole."""
+    present = set(storage.list_files(folder, ".parquet"))
+    known: dict[str, ShardFile] = {}
     path = storage.join(folder, manifests.NAME)
     if storage.exists(path):
         known = {file.path: file for file in manifests.parse(storage.read_bytes(path), path).files}
-    done = {}
-    for file in files:
-        if shards.plan_of(folder, file.path) != file.mark:
-            continue
-        spans = [
-            Span(subject=p.clip.subject, action=p.clip.action, camera=p.clip.camera, rows=p.stop - p.start) for p in file.pieces
-        ]
-        found = shards.describe(folder, file.path, file.split, spans)
-        if file.path not in known or known[file.path] == found:
-            done[file.path] = found
+    there = [file for file in files if file.path in present]
+    calls = ((folder, file.path, file.split, file.mark, known.get(file.path)) for file in there)
+    for number, one in tasks.run(making.kept, calls):
+        if one is None:
+            log.warning("prepare: %s is not as it was written, it is made again", there[number].path)
         else:
-            log.warning("prepare: %s is not as it was written, it is made again", file.path)
-    return done
-
-
-def _write_all(folder: str, files: list[PlannedFile]) -> dict[str, ShardFile]:
-    """Writes the files, as many at once as there are CPUs; memory holds the files in flight alone."""
-    import ray
-
-    at_once = max(1, int(ray.cluster_resources().get("CPU", 1)))
-    task = ray.remote(num_cpus=1, max_retries=3)(_write)
-    progress = Progress("prepare", sum(file.rows for file in files), "rows")
-    waiting = deque(files)
-    running: dict[ray.ObjectRef, PlannedFile] = {}
-    records: dict[str, ShardFile] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                file = waiting.popleft()
-                running[task.remote(folder, file)] = file
-            ready, _ = ray.wait(list(running), num_returns=1)
-            file = running.pop(ready[0])
-            records[file.path] = ray.get(ready[0])
-            progress.advance(file.rows)
-    except ray.exceptions.RayTaskError as error:
-        raise input_error_in(error) or error from None
-    finally:
-        for reference in running:
-            ray.cancel(reference)
-    progress.close()
-    return records
-
-
-def _write(folder: str, file: PlannedFile) -> ShardFile:
-    sequences = (_cut(piece) for piece in file.pieces)
-    return shards.write(folder, file.path, file.split, sequences, file.mark)
-
-
-def _cut(piece: Piece) -> Sequence:
-    sequence = piece.clip.load()
-    if len(sequence) != piece.clip.rows:
-        raise InputError(f"{sequence.where}: {len(sequence)} rows, {piece.clip.rows} were announced")
-    if (piece.start, piece.stop) == (0, piece.clip.rows):
-        return sequence
-    part = slice(piece.start, piece.stop)
-    return dataclasses.replace(
-        sequence,
-        frame=sequence.frame[part],
-        mixture=sequence.mixture[part],
-        pose_3d=None if sequence.pose_3d is None else sequence.pose_3d[part],
-        root_3d=None if sequence.root_3d is None else sequence.root_3d[part],
-    )
+            yield one

@@ -1,33 +1,24 @@
-"""From a source to a shard folder: the plan, restarting, and what is refused."""
+"""From a source to a shard folder: restarting, workers, what is left out, and what is refused."""
 
 from __future__ import annotations
 
+import json
 import os
-from functools import partial
+import runpy
+import subprocess
+import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pose_diffusion import config_file, storage
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import shards
-from pose_diffusion.data.sequence import Clip, Source
-from pose_diffusion.distributed.prepare import plan, prepare
+from pose_diffusion.data.layouts import H36M_17
+from pose_diffusion.distributed.prepare import prepare
 from pose_diffusion.errors import InputError
-from tests.data.poses import sequence
-
-
-def source(*clips: tuple[str, int]) -> Source:
-    """A source of one clip for each (subject, rows)."""
-    made = [
-        Clip(subject, f"Walking {n}", "c1", rows, partial(sequence, subject, f"Walking {n}", rows=rows))
-        for n, (subject, rows) in enumerate(clips)
-    ]
-    return Source(made, kernels=3, cameras={}, description={"converter": "test"})
-
-
-def layout(files) -> list[tuple[str, list[tuple[str, int, int]]]]:
-    return [(f.path, [(p.clip.action, p.start, p.stop) for p in f.pieces]) for f in files]
 
 
 def settings(tmp_path, *overrides: str) -> Config:
@@ -42,30 +33,6 @@ def settings(tmp_path, *overrides: str) -> Config:
             *overrides,
         ],
     )
-
-
-def test_clips_fill_files_in_order_and_none_is_cut_that_fits():
-    config = config_file.load(None, ["prepare.rows_per_file=10"])
-    files = plan(source(("S1", 6), ("S9", 4), ("S5", 6), ("S5", 4)), config)
-    assert layout(files) == [
-        ("split=train/part-00000.parquet", [("Walking 0", 0, 6)]),
-        ("split=train/part-00001.parquet", [("Walking 2", 0, 6), ("Walking 3", 0, 4)]),
-        ("split=test/part-00000.parquet", [("Walking 1", 0, 4)]),
-    ]
-
-
-def test_a_clip_longer_than_a_file_is_cut():
-    config = config_file.load(None, ["prepare.rows_per_file=10"])
-    files = plan(source(("S1", 3), ("S1", 25), ("S1", 2)), config)
-    assert [[(p.start, p.stop) for p in file.pieces] for file in files] == [[(0, 3)], [(0, 10)], [(10, 20)], [(20, 25), (0, 2)]]
-    assert sum(file.rows for file in files) == 30
-
-
-def test_the_mark_of_a_file_tells_its_content():
-    config = config_file.load(None, ["prepare.rows_per_file=10"])
-    (one,), (two,) = (plan(source(("S1", rows)), config) for rows in (5, 6))
-    assert one.mark != two.mark
-    assert plan(source(("S1", 5)), config)[0].mark == one.mark
 
 
 def test_synthetic_motion_becomes_a_complete_folder(ray_session, tmp_path):
@@ -118,6 +85,134 @@ def test_another_run_in_the_same_folder_is_refused(ray_session, tmp_path):
     prepare(settings(tmp_path))
     with pytest.raises(InputError, match=r"another run \(prepare.seed: there 0, now 5\)"):
         prepare(settings(tmp_path, "prepare.seed=5"))
+
+
+def test_a_broken_run_verifies_what_it_keeps_without_a_manifest(ray_session, tmp_path):
+    whole = prepare(settings(tmp_path))
+    os.remove(f"{tmp_path}/shards/{manifests.NAME}")
+    damaged = tmp_path / "shards" / whole.files[1].path
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    assert prepare(settings(tmp_path)) == whole
+    assert storage.sha256(str(damaged)) == whole.files[1].sha256
+
+
+def table(folder: Path, **frames: int | None) -> Path:
+    """A folder of CSV files, each a video of so many frames; None is one that is broken."""
+    folder.mkdir()
+    names = ",".join(f"{joint}_{axis}" for joint in H36M_17.joints for axis in "xy")
+    for name, rows in frames.items():
+        lines = [f"{n},{','.join(str(100 + n + joint) for joint in range(34))}" for n in range(rows or 1)]
+        (folder / f"{name}.csv").write_text("\n".join([f"frame,{names}" if rows else "nonsense", *lines]))
+    return folder
+
+
+def archive(tmp_path, folder: Path, *overrides: str) -> Config:
+    return config_file.load(
+        None,
+        [
+            "prepare.source=table",
+            f"prepare.input={folder}",
+            f"prepare.output={tmp_path}/shards",
+            "table.image_size=[1000, 1000]",
+            *overrides,
+        ],
+    )
+
+
+def test_2d_archives_are_ready_to_be_lifted_without_a_word_on_splits(ray_session, tmp_path):
+    assert prepare(archive(tmp_path, table(tmp_path / "in", a=5, b=7))).rows == {"test": 12}
+
+
+def test_a_broken_file_ends_the_job_unless_it_may_be_left_out(ray_session, tmp_path):
+    folder = table(tmp_path / "in", a=5, b=None, c=7)
+    with pytest.raises(InputError, match=r"b\.csv"):
+        prepare(archive(tmp_path, folder))
+    manifest = prepare(archive(tmp_path, folder, "prepare.on_error=skip"))
+    assert manifest.rows == {"test": 12}
+    assert len(manifest.skipped) == 1 and "b.csv" in manifest.skipped[0]
+    assert manifests.read(f"{tmp_path}/shards") == manifest
+
+
+def test_files_of_an_earlier_plan_are_removed(ray_session, tmp_path):
+    folder = table(tmp_path / "in", a=5, b=5, c=5)
+    prepare(archive(tmp_path, folder, "prepare.rows_per_file=5"))
+    os.remove(folder / "c.csv")
+    assert prepare(archive(tmp_path, folder, "prepare.rows_per_file=5")).rows == {"test": 10}
+    assert manifests.read(f"{tmp_path}/shards").rows == {"test": 10}
+
+
+def write_human36m(folder: Path, broken: str = "") -> Path:
+    """Two actions in the layout of VideoPose3D's files; one may have 2D that only shows to be broken when it is loaded."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    actions = ("Walking", "Sitting")
+    world = {action: rng.normal(0, 0.5, (30, 32, 3)).astype(np.float32) for action in actions}
+    seen = {action: [rng.uniform(300, 700, (30, 17, 2)).astype(np.float32) for _ in range(4)] for action in actions}
+    if broken:
+        seen[broken][1][7] = np.nan
+    np.savez(folder / "poses.npz", positions_3d={"S1": world})
+    np.savez(folder / "points.npz", positions_2d={"S1": seen})
+    return folder
+
+
+def human36m(tmp_path, folder: Path, *overrides: str) -> list[str]:
+    return [
+        "prepare.source=human36m",
+        f"prepare.input={folder}",
+        f"prepare.output={tmp_path}/shards",
+        "human36m.poses=poses.npz",
+        "human36m.detections=points.npz",
+        "prepare.rows_per_file=60",
+        *overrides,
+    ]
+
+
+def test_a_sequence_that_breaks_when_it_is_loaded_is_left_out_and_stays_so(ray_session, tmp_path):
+    keys = human36m(tmp_path, write_human36m(tmp_path / "in", broken="Sitting"), "prepare.on_error=skip")
+    manifest = prepare(config_file.load(None, keys))
+    assert manifest.rows == {"train": 210}
+    assert len(manifest.skipped) == 1 and "Sitting" in manifest.skipped[0] and "frame 7" in manifest.skipped[0]
+    assert prepare(config_file.load(None, keys)) == manifest
+    with pytest.raises(InputError, match=r"Sitting.*frame 7"):
+        prepare(config_file.load(None, [*keys, "prepare.on_error=fail"]))
+
+
+def test_the_exit_code_says_that_something_was_left_out(ray_session, tmp_path, repository):
+    main = runpy.run_path(str(repository / "jobs" / "prepare.py"))["main"]
+    folder = write_human36m(tmp_path / "in", broken="Sitting")
+    assert main(config_file.load(None, human36m(tmp_path, folder, "prepare.on_error=skip"))) == 1
+    assert main(config_file.load(None, human36m(tmp_path / "whole", write_human36m(tmp_path / "good")))) == 0
+
+
+def test_detectors_are_merged(ray_session, tmp_path):
+    one, two = (table(tmp_path / name, a=5, b=7) for name in ("hrnet", "cpn"))
+    manifest = prepare(archive(tmp_path, one, f"prepare.ensemble=[{two}]"))
+    assert manifest.kernels == 2 and manifest.rows == {"test": 12}
+
+
+def test_detectors_of_other_frames_are_refused(ray_session, tmp_path):
+    one, two = table(tmp_path / "hrnet", a=5), table(tmp_path / "cpn", a=6)
+    with pytest.raises(InputError, match=r"cpn: .* has 6 frames, but 5 in .*hrnet"):
+        prepare(archive(tmp_path, one, f"prepare.ensemble=[{two}]"))
+
+
+def test_as_many_workers_as_you_like_write_the_same_files(tmp_path, shared, repository):
+    subprocess.run([sys.executable, shared / "mocap17" / "expand.py", tmp_path / "in", "--every", "64"], check=True)
+    manifests_json = []
+    for cpus in (1, 2):
+        output = tmp_path / f"cpus{cpus}"
+        command = [sys.executable, "jobs/prepare.py", "prepare.source=human36m", f"prepare.input={tmp_path}/in"]
+        command += [f"prepare.output={output}", "prepare.rows_per_file=1000", f"ray.num_cpus={cpus}"]
+        environment = {**os.environ, "HOME": str(tmp_path)}
+        environment.pop("RAY_ADDRESS", None)
+        subprocess.run(command, check=True, cwd=repository, env=environment, capture_output=True)
+        manifests_json.append(json.loads((output / manifests.NAME).read_text()))
+    assert manifests_json[0] == manifests_json[1]
+    hashes = [{file["path"]: storage.sha256(f"{tmp_path}/cpus{cpus}/{file['path']}") for file in manifests_json[0]["files"]}
+              for cpus in (1, 2)]  # fmt: skip
+    assert hashes[0] == hashes[1] and len(hashes[0]) > 2
 
 
 def test_an_output_is_asked_for():

@@ -85,7 +85,7 @@ def source(config: Config, converter: str, recordings: SequenceOf[Detections], s
         "counts": counts,
         "settings": settings.model_dump(mode="json"),
     }
-    return Source(clips, 1, {}, description, skipped + also_skipped)
+    return Source(clips, 1, {}, description, skipped + also_skipped, with_3d=False)
 
 
 def _clips(converter: str, settings: ArchiveConfig, found: Detections, counts: dict[str, int]) -> list[Clip]:
@@ -138,7 +138,7 @@ def _load(
     places = fill(pixels, seen, frame, settings.longest_gap)
     sigma = np.where(seen, settings.sigma_px / confidence.clip(_LEAST_CONFIDENCE, 1), settings.missing_sigma_px)
     mixture = gmm.pixels_to_screen(gmm.from_points(places, sigma[..., None]), width, height)
-    return Sequence(subject, action, camera, frame, mixture, width, height)
+    return Sequence(subject, action, camera, frame, mixture, width, height, confidence=confidence)
 
 
 def _sizes(converter: str, settings: ArchiveConfig, found: Detections) -> np.ndarray:

@@ -51,7 +51,7 @@ def each(config: Config, items: Iterable[Item], read: Callable[[Item], Result]) 
         try:
             results.append(read(item))
         except InputError as error:
-            if config.prepare.on_error == "stop":
+            if config.prepare.on_error == "fail":
                 raise
             log.warning("prepare: skipped: %s", error)
             skipped.append(str(error))

@@ -1,0 +1,102 @@
+"""Which rows of which clips go into which file of a shard folder, decided before anything is read.
+
+The plan depends on the source and the size of a file alone, not on workers or their order, so that the same input and seed
+give identical files. Clips are packed in order and none is cut that fits into a file. A longer clip gets files to itself,
+of about equal length, which one worker writes: it is read once, however many files it becomes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+
+from pose_diffusion.config import PrepareConfig
+from pose_diffusion.data import schema
+from pose_diffusion.data.sequence import Clip, Source
+from pose_diffusion.errors import InputError
+from pose_diffusion.skeleton import N_JOINTS
+
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows start to stop of a clip."""
+
+    clip: Clip
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class PlannedFile:
+    """One output file: its path in the folder, its split and what goes into it. mark: the identity of this content."""
+
+    path: str
+    split: str
+    pieces: list[Piece]
+    mark: str
+
+    @property
+    def rows(self) -> int:
+        return sum(piece.stop - piece.start for piece in self.pieces)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it holds a part of a clip that is cut."""
+        return len(self.pieces) == 1 and self.rows < self.pieces[0].clip.rows
+
+
+def plan(source: Source, settings: PrepareConfig) -> list[PlannedFile]:
+    """The files of all splits, in order. Raises InputError for a source with no sequence, or with one twice."""
+    if not source.clips:
+        raise InputError(f"{settings.input or settings.source}: no sequences found")
+    _refuse_twins(source.clips)
+    most = rows_of_a_file(source.kernels, settings)
+    mark = hashlib.sha256(json.dumps([source.description, settings.seed, most, schema.VERSION], sort_keys=True).encode())
+    files: list[PlannedFile] = []
+    for split in ("train", "test"):
+        clips = [clip for clip in source.clips if _split(source, clip, settings) == split]
+        for number, pieces in enumerate(_packed(clips, most)):
+            path = f"split={split}/part-{number:05d}.parquet"
+            keys = [(p.clip.subject, p.clip.action, p.clip.camera, p.start, p.stop) for p in pieces]
+            mark.update(json.dumps([path, keys]).encode())
+            files.append(PlannedFile(path, split, pieces, mark.copy().hexdigest()))
+    return files
+
+
+def rows_of_a_file(kernels: int, settings: PrepareConfig) -> int:
+    """The most rows that stay within both bounds of a file's size."""
+    tensors = N_JOINTS * kernels * 5 + N_JOINTS * 3 + 3
+    row = 4 * (tensors + 3) + len(schema.KEYS)  # frame, width, height; a byte or so for each dictionary code
+    return max(1, min(settings.rows_per_file, int(settings.mib_per_file * _MIB / row)))
+
+
+def _split(source: Source, clip: Clip, settings: PrepareConfig) -> str:
+    return "test" if not source.with_3d or clip.subject in settings.test_subjects else "train"
+
+
+def _packed(clips: list[Clip], most: int) -> list[list[Piece]]:
+    files: list[list[Piece]] = []
+    room = 0
+    for clip in clips:
+        if clip.rows <= room:
+            files[-1].append(Piece(clip, 0, clip.rows))
+            room -= clip.rows
+            continue
+        parts = -(-clip.rows // most)
+        bounds = [clip.rows * part // parts for part in range(parts + 1)]
+        files += [[Piece(clip, *bound)] for bound in pairwise(bounds)]
+        room = most - clip.rows if parts == 1 else 0
+    return files
+
+
+def _refuse_twins(clips: list[Clip]) -> None:
+    seen = set()
+    for clip in clips:
+        key = (clip.subject, clip.action, clip.camera)
+        if key in seen:
+            raise InputError(f"{' / '.join(filter(None, key)) or 'a sequence without a name'} is there twice")
+        seen.add(key)
