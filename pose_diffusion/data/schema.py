@@ -109,13 +109,7 @@ def check_schema(found: pa.Schema, where: str, columns: SequenceOf[str] | None =
 def check_rows(table: pa.Table, where: str, require_3d: bool = False) -> None:
     """Checks the values of a shard's rows (the columns that are there). Raises InputError with the row and the column."""
     if "mixture" in table.column_names:
-        mixture = tensor_values(table["mixture"])
-        _refuse(~np.isfinite(mixture).all((1, 2, 3)), where, "mixture", "a value is not finite")
-        _refuse((mixture[..., 3:] < 0).any((1, 2, 3)), where, "mixture", "a sigma is negative")
-        weight = mixture[..., 0]  # (rows, 17, K)
-        _refuse((weight < 0).any((1, 2)), where, "mixture", "a weight is negative")
-        _refuse((abs(weight.sum(-1) - 1) > _WEIGHT_TOLERANCE).any(1), where, "mixture", "weights of a joint do not sum to 1")
-        _refuse((np.diff(weight, axis=-1) > _WEIGHT_TOLERANCE).any((1, 2)), where, "mixture", "kernels are not heaviest first")
+        _check_mixture(tensor_values(table["mixture"]), where)
     for name in ("pose_3d", "root_3d"):
         if name not in table.column_names:
             continue
@@ -129,6 +123,20 @@ def check_rows(table: pa.Table, where: str, require_3d: bool = False) -> None:
     for name in ("width", "height"):
         if name in table.column_names:
             _refuse(table[name].to_numpy() <= 0, where, name, "is not above 0")
+
+
+def _check_mixture(mixture: np.ndarray, where: str) -> None:
+    flat = mixture.reshape(len(mixture), -1)  # numpy is ten times as fast on long rows as on columns of 5
+    _refuse(~np.isfinite(flat).all(1), where, "mixture", "a value is not finite")
+    negative = flat < np.tile(np.array([0, -np.inf, -np.inf, 0, 0], np.float32), flat.shape[1] // 5)
+    if negative.any():
+        kind = negative.reshape(len(mixture), -1, 5)
+        _refuse(kind[..., 3:].any((1, 2)), where, "mixture", "a sigma is negative")
+        _refuse(kind[..., 0].any(1), where, "mixture", "a weight is negative")
+    weight = np.moveaxis(mixture[..., 0], -1, 0).copy()  # (K, rows, 17)
+    _refuse((abs(weight.sum(0) - 1) > _WEIGHT_TOLERANCE).any(1), where, "mixture", "weights of a joint do not sum to 1")
+    unsorted = (np.diff(weight, axis=0) > _WEIGHT_TOLERANCE).any((0, 2))
+    _refuse(unsorted, where, "mixture", "kernels are not heaviest first")
 
 
 def _refuse(bad: np.ndarray | np.bool, where: str, column: str, reason: str) -> None:

@@ -44,6 +44,7 @@ def write_tables(
             compression="none",
             use_dictionary=list(schema.KEYS),
             row_group_size=ROW_GROUP,
+            write_statistics=[*schema.KEYS, "frame"],  # nobody looks for a pose by the range of a number in it
             write_page_checksum=True,
         )
         return describe(str(temporary.parent), temporary.name, split, spans_of(table)).model_copy(update={"path": path})
