@@ -1,6 +1,7 @@
 """The only room where Ray lives, with jobs/.
 
-Ray reads its environment once, when it is imported, so what it is to find there is set before any module here imports it.
+Ray reads its environment once, when it is imported, and hands it to the workers of a cluster that it starts, so what they
+are to find there is set before any module here imports it.
 """
 
 import os
@@ -11,6 +12,8 @@ _ENVIRONMENT = {
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # tasks without a GPU keep the variables they were given
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Threads that wait for each other sleep: spinning, two on a core that others use too are 14 times as slow.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 if "RAY_ADDRESS" not in os.environ:
     # Ray's commands differ in what they take for granted; a cluster that a job starts for itself has a token.
