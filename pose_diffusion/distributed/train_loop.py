@@ -150,6 +150,7 @@ def train_loop(settings: dict[str, Any]) -> None:
                 "data_wait": waited / took,
                 "dropped": 0 if skipped else settings["rows"] - int(sums[1]),
                 "learning_rate": optimiser.param_groups[0]["lr"],
+                "time": time.time(),
             }
             if not math.isfinite(entry["loss"]):
                 raise RunError(

@@ -42,7 +42,7 @@ def publish(folder: str, history: list[dict[str, Any]]) -> None:
         with SummaryWriter(temporary) as writer:
             for number, entry in enumerate(history):
                 for name, value in entry.items():
-                    if isinstance(value, int | float) and name not in ("epoch", "epochs", "steps_done"):
+                    if isinstance(value, int | float) and name not in ("epoch", "epochs", "steps_done", "time"):
                         writer.add_scalar(f"{entry['stage']}/{name}", value, entry["epoch"], walltime=entry.get("time", number))
         (events,) = Path(temporary).glob("events.*")
         # One name for ever: a new one each epoch would leave TensorBoard with a pile of overlapping curves.
