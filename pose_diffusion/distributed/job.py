@@ -52,6 +52,7 @@ def ray_cluster(config: Config) -> Iterator[None]:
         yield
         return
     address = config.ray.address or os.environ.get("RAY_ADDRESS")
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     if address:
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -65,6 +66,8 @@ def ray_cluster(config: Config) -> Iterator[None]:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
+    if on_sigterm is _stop:  # a job's, which ray.init replaces by its own and by one that prints a C++ stack
+        signal.signal(signal.SIGTERM, _stop)
     try:
         _quiet_ray_data()
         yield
