@@ -8,6 +8,7 @@ from pose_diffusion.distributed.infer import infer
 from pose_diffusion.distributed.job import ray_cluster, run_job
 from pose_diffusion.distributed.prepare import prepare
 from pose_diffusion.distributed.train import train
+from pose_diffusion.report.table import table
 
 SECTIONS = ("prepare", "synthetic", "data", "model", "diffusion", "train", "infer", "ray")
 
@@ -21,7 +22,7 @@ def main(config: Config) -> None:
         log.info("2 of 3: training the lifter, then the denoiser, in %s", config.train.output)
         train(config)
         log.info("3 of 3: lifting the test subjects, which training never saw, into %s", config.infer.output)
-        infer(config)
+        print(table(infer(config)))
     log.info("report: %s", storage.join(config.infer.output, "report.html"))
     log.info("pictures of the worst, median and best poses: %s", storage.join(config.infer.output, "poses.png"))
     log.info("training curves: tensorboard --logdir %s", config.train.output)
