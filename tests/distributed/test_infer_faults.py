@@ -292,6 +292,7 @@ thread = threading.Thread(target=run)
 thread.start()
 while len(hashes(output)) < 2 and thread.is_alive():
     time.sleep(0.05)
+assert thread.is_alive(), "the run ended before the node did"
 cluster.remove_node(second, allow_graceful=False)
 thread.join()
 ray.shutdown()
@@ -305,7 +306,7 @@ if failed:
 def test_a_lost_node_costs_nothing(bundle: str, slow_archive: Path, undisturbed: Path, tmp_path: Path) -> None:
     process = start(
         "-c", NODE, bundle, str(slow_archive), str(tmp_path / "out"),
-        RAY_health_check_period_ms="1000", RAY_health_check_failure_threshold="3", HOME=str(tmp_path),
+        RAY_health_check_period_ms="1000", RAY_health_check_failure_threshold="3", RAY_AUTH_MODE="disabled",
     )  # fmt: skip
     assert process.wait(400) == 0, process.stdout.read()
     assert hashes(tmp_path / "out") == hashes(undisturbed)
