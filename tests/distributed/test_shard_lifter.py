@@ -1,0 +1,190 @@
+"""Lifting single shards, without Ray: what a shard's poses depend on, and storage that refuses."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import s3fs
+import torch
+
+from pose_diffusion import storage
+from pose_diffusion.camera import Camera, h36m_cameras
+from pose_diffusion.config import InferConfig
+from pose_diffusion.data import predictions, schema
+from pose_diffusion.data.manifest import Manifest, Selection
+from pose_diffusion.data.schema import tensor_values
+from pose_diffusion.distributed.shard_lifter import ShardLifter, Task, finished, row_intrinsics, row_keys
+from tests.data.poses import sequence
+from tests.distributed.archives import write_archive, write_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+def task(bundle: str, archive: Path | str, output: Path | str, **infer: object) -> Task:
+    settings = InferConfig(bundle=bundle, input=str(archive), output=str(output), **infer)
+    return Task(settings, Selection(split="test"), kernels=3, cameras={}, reproject=False, run="run", device="cpu", threads=1)
+
+
+def test_a_row_has_the_same_key_wherever_it_stands() -> None:
+    walking, sitting = (schema.to_table(sequence(action=action)) for action in ("Walking 1", "Sitting"))
+    keys = row_keys(walking, 0)
+    assert len(keys.unique()) == 20
+    assert torch.equal(row_keys(walking.slice(5, 3), 0), keys[5:8])
+    assert not set(keys.tolist()) & set(row_keys(sitting, 0).tolist())
+    assert not set(keys.tolist()) & set(row_keys(walking, 1).tolist())
+
+
+def test_a_row_has_its_own_cameras_intrinsic_in_its_own_image_size() -> None:
+    camera = h36m_cameras()["S9"]["54138969"]
+    rows = schema.to_table(sequence("S9", camera="54138969"))  # normalised by 1000 x 1000, the camera has 1002 rows
+    found = row_intrinsics(rows, {"S9/54138969": camera})
+    expected = Camera(**{**vars(camera), "width": 1000, "height": 1000}).intrinsic
+    np.testing.assert_array_equal(found, np.tile(expected, (20, 1)))
+    assert row_intrinsics(rows, {}).isnan().all()
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64, 4096])
+def test_every_pass_of_the_networks_has_the_same_rows(bundle: str, tmp_path: Path, batch: int) -> None:
+    manifest = write_archive(tmp_path / "archive", files=2, rows=45)
+    lifter = ShardLifter(task(bundle, tmp_path / "archive", tmp_path, hypotheses=3, batch=batch))
+    passes: set[int] = set()
+    lifter.bundle.lifter.register_forward_pre_hook(lambda module, inputs: passes.add(len(inputs[0])))
+    for file in manifest.files:
+        assert lifter.lift(file).partial
+    assert len(passes) == 1
+
+
+def test_what_a_lifter_publishes_is_finished_for_its_run_alone(bundle: str, tmp_path: Path) -> None:
+    manifest = write_archive(tmp_path / "archive", files=1)
+    job = task(bundle, tmp_path / "archive", tmp_path)
+    assert finished(job, manifest.files[0]) is None
+    ShardLifter(job).lift(manifest.files[0])
+    assert finished(job, manifest.files[0])
+    another = Task(**{**vars(job), "run": "another"})
+    assert finished(another, manifest.files[0]) is None
+
+
+def test_bf16_is_close_to_float32(bundle: str, tmp_path: Path) -> None:
+    manifest = write_archive(tmp_path / "archive", files=1)
+    found = []
+    for precision in ("float32", "bf16"):
+        job = task(bundle, tmp_path / "archive", tmp_path / precision, precision=precision)
+        assert ShardLifter(job).lift(manifest.files[0]).partial
+        found.append(tensor_values(predictions.read(job.output(manifest.files[0]))["pose_3d"]))
+    assert not np.array_equal(*found)
+    np.testing.assert_allclose(*found, atol=0.1)
+
+
+# Storage that refuses
+
+REFUSALS = {
+    "internal error": (500, "InternalError"),
+    "slow down": (503, "SlowDown"),
+    "expired token": (400, "ExpiredToken"),
+    "access denied": (403, "AccessDenied"),
+}
+
+
+class Proxy(ThreadingHTTPServer):
+    """Stands before an S3 endpoint and refuses the next so many requests of a method for an object."""
+
+    def __init__(self, endpoint: str):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.endpoint = urlsplit(endpoint).netloc
+        self.method, self.refusals, self.status, self.code = "", 0, 0, ""
+
+    def refuse(self, method: str, times: int, status: int, code: str) -> None:
+        self.method, self.refusals, self.status, self.code = method, times, status, code
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def relay(self) -> None:
+        server = self.server
+        assert isinstance(server, Proxy)
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        if self.command == server.method and ".parquet" in self.path and server.refusals > 0:
+            server.refusals -= 1
+            xml = f"<Error><Code>{server.code}</Code><Message>{server.code}</Message></Error>".encode()
+            self.answer(server.status, {"Content-Type": "application/xml"}, xml)
+            return
+        upstream = http.client.HTTPConnection(server.endpoint)
+        upstream.request(self.command, self.path, body, dict(self.headers))
+        response = upstream.getresponse()
+        self.answer(response.status, dict(response.getheaders()), response.read())
+
+    def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        dropped = ("transfer-encoding", "connection") + (() if self.command == "HEAD" else ("content-length",))
+        for name, value in headers.items():
+            if name.lower() not in dropped:
+                self.send_header(name, value)
+        if self.command != "HEAD":
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = relay
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def proxy(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    server = Proxy(s3_endpoint)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_address[1]}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # botocore's own retries would hide ours
+    s3fs.S3FileSystem.clear_instance_cache()  # they keep the endpoint they were made with
+    yield server
+    server.shutdown()
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def remote(bundle: str, s3_bucket: str, proxy: Proxy) -> tuple[Task, Manifest]:
+    manifest = write_archive(f"{s3_bucket}/archive", files=1, rows=5)
+    return task(bundle, f"{s3_bucket}/archive", f"{s3_bucket}/out", retries=2), manifest
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_storage_that_refuses_for_a_while_costs_nothing(
+    remote: tuple[Task, Manifest], proxy: Proxy, method: str, refusal: str
+) -> None:
+    job, manifest = remote
+    lifter = ShardLifter(job)
+    proxy.refuse(method, 2, *REFUSALS[refusal])
+    outcome = lifter.lift(manifest.files[0])
+    assert proxy.refusals == 0
+    assert outcome.partial, outcome
+    assert finished(job, manifest.files[0])
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+def test_storage_that_refuses_for_good_loses_the_shard_and_does_not_call_it_bad(
+    remote: tuple[Task, Manifest], proxy: Proxy, method: str
+) -> None:
+    job, manifest = remote
+    lifter = ShardLifter(job)
+    proxy.refuse(method, 1000, *REFUSALS["expired token"])
+    outcome = lifter.lift(manifest.files[0])
+    assert outcome.lost and not outcome.bad and not outcome.partial
+    assert "part-00000.parquet" in outcome.lost and "ExpiredToken" in outcome.lost
+    proxy.refuse(method, 0, 0, "")
+    assert not storage.exists(job.output(manifest.files[0]))
+    assert lifter.lift(manifest.files[0]).partial
