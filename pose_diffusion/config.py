@@ -56,6 +56,7 @@ class PrepareConfig(Section):
         "asf_amc",
         "mpi_inf_3dhp",
         "mmpose3d",
+        "heatmaps",
     ] = "synthetic"
     """Where the poses come from; the section of the same name has its settings."""
     input: Location = ""
@@ -133,6 +134,29 @@ class CocoConfig(ArchiveConfig):
 class OpenPoseConfig(ArchiveConfig):
     coordinates: Literal["pixels", "unit", "symmetric"] = "pixels"
     """What --keypoint_scale wrote: pixels (0 to 2), shares of the image from 0 to 1 (3), or from -1 to 1 (4)."""
+
+
+class HeatmapsConfig(Section):
+    layout: str = ""
+    """Joint order of the heatmaps, which no file states and must be set: h36m17, coco17, body25, coco18, halpe26, ..."""
+    kernels: Count = 5
+    """Kernels a joint (K) to fit."""
+    image_size: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
+    """Image width and height in pixels; null, without boxes in the file, takes the heatmap's size times stride."""
+    stride: Positive | None = None
+    """Image pixels of a heatmap pixel, where heatmaps show the whole image; null is image width over heatmap width."""
+    offset: Share = 0.0
+    """Where in a heatmap pixel its value stands: 0 as detectors that decode index * stride are trained, 0.5 in its middle."""
+    threshold: Share = 0.01
+    """Values below this share of a heatmap's largest count as 0, since networks leave noise there."""
+    restarts: Count = 3
+    """Starts of a fit, of which the best counts."""
+    missing_sigma_px: Positive = 50.0
+    """Sigma, in pixels, of a joint whose heatmap is empty or flat."""
+    longest_gap: Annotated[int, Field(ge=0)] = 25
+    """Frames over which such a joint's place is interpolated in time; beyond, it is taken from the joints around it."""
+    gpus: NonNegative = 0.0
+    """GPUs of a task that fits, such as 0.25 where four tasks share one; 0 fits on the CPU."""
 
 
 class MocapConfig(Section):
@@ -406,6 +430,7 @@ class Config(Section):
     asf_amc: AsfAmcConfig = AsfAmcConfig()
     mpi_inf_3dhp: MpiInf3dhpConfig = MpiInf3dhpConfig()
     mmpose3d: Mmpose3dConfig = Mmpose3dConfig()
+    heatmaps: HeatmapsConfig = HeatmapsConfig()
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     train: TrainConfig = TrainConfig()

@@ -38,6 +38,36 @@ def from_points(points: np.ndarray, sigma: np.ndarray | float) -> np.ndarray:
     return mixture
 
 
+def mean_of_joints(mixture: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mixtures of weighted means of joints that are independent of each other, such as a hip between two hips.
+
+    mixture: (..., J, K, 5). weights: (R, J). A mean of n joints has K^n kernels, of which the heaviest K are kept, after
+    each joint. Returns (..., R, K, 5) float32.
+    """
+    results = []
+    for row in weights:
+        first, *others = np.flatnonzero(row)
+        total = _scaled(mixture[..., first, :, :], row[first])
+        for joint in others:
+            other = _scaled(mixture[..., joint, :, :], row[joint])
+            pairs = total[..., :, None, :] + other[..., None, :, :]  # (..., K, K, 5)
+            pairs[..., 0] = total[..., :, None, 0] * other[..., None, :, 0]
+            pairs = pairs.reshape(*pairs.shape[:-3], -1, 5)
+            heaviest_first = np.argsort(-pairs[..., 0], axis=-1, kind="stable")[..., : mixture.shape[-2], None]
+            total = np.take_along_axis(pairs, heaviest_first, axis=-2)
+        total[..., SIGMA] **= 0.5
+        results.append(total)
+    return normalise(np.stack(results, axis=-3))
+
+
+def _scaled(mixture: np.ndarray, factor: float) -> np.ndarray:
+    """Kernels (..., 5) of factor times the joint, with variances in the place of sigmas."""
+    scaled = np.array(mixture, np.float32)
+    scaled[..., MEAN] *= factor
+    scaled[..., SIGMA] = (scaled[..., SIGMA] * factor) ** 2
+    return scaled
+
+
 def pixels_to_screen(mixture: np.ndarray, width: int, height: int, sigma_in_pixels: bool = True) -> np.ndarray:
     """Means (and sigmas) from pixels to normalised screen units: u = 2 px / width - 1, v = 2 py / width - height / width.
 

@@ -80,3 +80,17 @@ def test_joints_are_drawn_independently():
 def test_the_heaviest_kernel_is_the_first():
     given = torch.from_numpy(mixture.normalise(random_mixture()))
     torch.testing.assert_close(mixture.heaviest(given), given[..., 0, 1:])
+
+
+def test_the_mean_of_two_joints_has_the_mixture_of_their_mean():
+    joints = np.array([[[[1, 0, 0, 3, 3]], [[1, 2, 4, 4, 4]]]], np.float32)  # (1, 2 joints, 1 kernel, 5)
+    found = mixture.mean_of_joints(joints, np.array([[0.5, 0.5], [0, 1]]))
+    np.testing.assert_allclose(found[0, :, 0], [[1, 1, 2, 2.5, 2.5], [1, 2, 4, 4, 4]], rtol=1e-6)
+
+
+def test_the_mean_of_mixtures_keeps_the_heaviest_pairs():
+    one = [[0.9, 0, 0, 1, 1], [0.1, 10, 10, 1, 1]]
+    found = mixture.mean_of_joints(np.array([[one, one]], np.float32), np.array([[0.5, 0.5]]))[0, 0]
+    np.testing.assert_allclose(found[0, 1:], [0, 0, 0.5**0.5, 0.5**0.5], rtol=1e-6)
+    np.testing.assert_allclose(found[1, 1:3], [5, 5])
+    np.testing.assert_allclose(found[:, 0], [0.9, 0.1], atol=1e-6)

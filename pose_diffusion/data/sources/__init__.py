@@ -12,6 +12,7 @@ from pose_diffusion.data.sources import (
     bvh,
     coco,
     detectron2,
+    heatmaps,
     human36m,
     mediapipe,
     mmpose,
@@ -38,4 +39,5 @@ SOURCES: dict[str, Callable[[Config], Source]] = {
     "asf_amc": asf_amc.clips,
     "mpi_inf_3dhp": mpi_inf_3dhp.clips,
     "mmpose3d": mmpose3d.clips,
+    "heatmaps": heatmaps.clips,
 }
