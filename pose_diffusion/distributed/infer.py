@@ -10,7 +10,6 @@ A published prediction file is the only record of progress, so a job that was ki
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import pickle
@@ -27,23 +26,22 @@ from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import shards
 from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
 from pose_diffusion.distributed.job import input_error_in, ray_cluster
+from pose_diffusion.distributed.ledger import Ledger
 from pose_diffusion.distributed.progress import Progress
+from pose_diffusion.distributed.report import told_before
 from pose_diffusion.distributed.shard_lifter import PREDICTIONS, Outcome, ShardLifter, Task, finished
 from pose_diffusion.distributed.tally import tally
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.models.bundle import content_hash, read_description
 from pose_diffusion.report import build
 from pose_diffusion.report.partial import Partial
-from pose_diffusion.report.summary import Skipped
 
 log = logging.getLogger(__name__)
 
-LOST = "lost.json"
 # What may change when a run goes on: how it is computed, not what.
 _NOT_IDENTITY = {
     "bundle", "input", "output", "batch", "workers", "threads", "shards_in_hand", "device", "on_bad_shard", "retries"
 }  # fmt: skip
-_LOST_IN_A_ROW = 10  # shards, after which the storage is taken for gone
 
 
 def infer(config: Config) -> dict:
@@ -64,86 +62,35 @@ def infer(config: Config) -> dict:
     storage.publish_bytes(storage.join(config.infer.output, "config.yaml"), config_file.dump(config).encode())
 
     files = selection.files(manifest)
-    run = _Run(total=len(files))
+    ledger = Ledger(total=len(files))
     with ray_cluster(config):
         task = _task(config, manifest.kernels, selection, cameras, reproject, identity)
-        missing = [file for file, partial in _survey(task, files) if not run.has(partial)]
+        missing = [file for file, partial in _survey(task, files) if not ledger.has(partial)]
         log.info("infer: %d shards, %d already there", len(files), len(files) - len(missing))
         if not tolerant:
             shards.check_footers(config.infer.input, missing, manifest.kernels)
         progress = Progress("infer", sum(selection.count(file) for file in missing), "poses")
         for outcome in _lift_all(task, missing, progress):
-            run.take(outcome, tolerant)
-            if run.vain:
+            ledger.take(outcome, tolerant)
+            if ledger.vain:
                 break
-    run.close(config.infer.output, missing)
+    ledger.close(config.infer.output, missing)
     progress.close()
-    throughput: dict[str, object] = {"device": task.device, "workers": config.infer.workers, "threads": task.threads}
     if progress.done:
-        throughput |= {"poses": progress.done, "poses_per_second": round(progress.rate, 1)}
-    if run.figures is None:
-        raise RunError(f"{config.infer.input}: every shard was skipped: {run.skipped[0].reason}")
-    report = build.assemble(run.figures, run.skipped, config.infer.model_dump(mode="json"), throughput)
+        throughput = {
+            "poses": progress.done,
+            "poses_per_second": round(progress.rate, 1),
+            "device": task.device,
+            "workers": config.infer.workers,
+            "threads": task.threads,
+        }
+    else:  # nothing was left to do: the figures of the run that did it stand
+        throughput = told_before(config.infer.output)[2]
+    if ledger.figures is None:
+        raise RunError(f"{config.infer.input}: every shard was skipped: {ledger.skipped[0].reason}")
+    report = build.assemble(ledger.figures, ledger.skipped, config.infer.model_dump(mode="json"), throughput)
     build.publish(config.infer.output, report)
     return report.figures
-
-
-class _Run:
-    """What is known of a run so far: the figures of what is lifted, what was skipped, what was lost."""
-
-    def __init__(self, total: int):
-        self.total = total
-        self.figures: Partial | None = None
-        self.ended: set[str] = set()
-        self.skipped: list[Skipped] = []
-        self.lost: dict[str, str] = {}
-        self.lost_in_a_row = 0
-        self.vain = ""  # why going on would lift nothing more
-
-    def has(self, partial: Partial | None) -> bool:
-        """Adds the figures of a prediction file; False where there is none."""
-        if partial is None:
-            return False
-        if self.figures is None:
-            self.figures = Partial(partial.layout, partial.where)
-        self.figures.absorb(partial)
-        return True
-
-    def take(self, outcome: Outcome, tolerant: bool) -> None:
-        """Notes what became of a shard. Raises InputError for a bad one unless tolerant."""
-        self.ended.add(outcome.path)
-        if self.has(outcome.partial):
-            self.lost_in_a_row = 0
-        elif outcome.bad:
-            if not tolerant:
-                raise InputError(outcome.bad)
-            log.warning("infer: skipped: %s", outcome.bad)
-            self.skipped.append(Skipped(outcome.path, outcome.bad))
-        else:
-            log.error("infer: lost: %s", outcome.lost)
-            self.lost[outcome.path] = outcome.lost
-            self.lost_in_a_row += 1
-            if outcome.full:
-                self.vain = outcome.lost
-            elif self.lost_in_a_row >= _LOST_IN_A_ROW:
-                self.vain = f"{_LOST_IN_A_ROW} shards in a row were lost, the last: {outcome.lost}"
-
-    def close(self, output: str, missing: list[ShardFile]) -> None:
-        """Lists what was lost in lost.json, or removes an earlier list. Raises RunError where something was."""
-        path = storage.join(output, LOST)
-        for file in missing:
-            if file.path not in self.ended:
-                self.lost[file.path] = "not tried"
-        if not self.lost:
-            storage.remove_file(path)
-            return
-        records = [{"path": name, "reason": reason} for name, reason in sorted(self.lost.items())]
-        with contextlib.suppress(OSError, InputError):  # nor can the list be written on a full disk
-            storage.publish_bytes(path, json.dumps(records, indent=1).encode())
-        why = f" ({self.vain})" if self.vain else ""
-        raise RunError(
-            f"{len(self.lost)} of {self.total} shards were not lifted{why}: see {path}; run the same command again to go on"
-        )
 
 
 def _selection(config: Config) -> Selection:

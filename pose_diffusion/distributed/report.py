@@ -33,7 +33,7 @@ def report(config: Config) -> build.Report:
     names = storage.list_files(folder, ".parquet")
     if not names:
         raise InputError(f"{folder}: no prediction files (.parquet) in it")
-    skipped, settings, throughput = _told_before(folder)
+    skipped, settings, throughput = told_before(folder)
     with ray_cluster(config):
         total = merge(_summaries([storage.join(folder, name) for name in names]))
     made = build.assemble(total, skipped, settings, throughput)
@@ -61,7 +61,7 @@ def _summaries(paths: Sequence[str]) -> Iterator[Partial]:
         progress.close()
 
 
-def _told_before(folder: str) -> tuple[list[Skipped], dict, dict]:
+def told_before(folder: str) -> tuple[list[Skipped], dict, dict]:
     """Skipped inputs, settings and throughput from the folder's report.json; empty where there is none to understand."""
     path = storage.join(folder, build.NAME)
     if not storage.exists(path):
