@@ -79,6 +79,17 @@ class PrepareConfig(Section):
     """Further tries of a read or a write that remote storage refuses, after 1, 2, 4, ... seconds."""
 
 
+class InspectConfig(Section):
+    input: Location = ""
+    """Shard folder to look at, local or s3://."""
+    output: Location = ""
+    """Folder for card.json and PNG pages of poses, local or s3://; empty prints the card alone."""
+    split: str | None = None
+    """Split to look at; null takes all."""
+    samples: Count = 16
+    """Poses to draw, of sequences evenly spaced over the data set."""
+
+
 class SyntheticConfig(Section):
     subjects: list[str] = ["S1", "S5", "S6", "S7", "S8", "S9", "S11"]
     """Bodies to make; each has Human3.6M's camera rig of that subject."""
@@ -309,7 +320,7 @@ class TrainConfig(Section):
     precision: Literal["float32", "bf16"] = "float32"
     """Arithmetic of the networks; bf16 is autocast, the weights stay float32."""
     workers: Count = 1
-    """Ray Train workers."""
+    """Ray Train workers; on CPUs alone as many as there are cores are faster than one with as many threads."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU a worker if the cluster has one."""
     max_failures: Annotated[int, Field(ge=-1)] = 3
@@ -351,8 +362,8 @@ class InferConfig(Section):
     """Write every hypothesis into the predictions, beside what they become."""
     precision: Literal["float32", "bf16"] = "float32"
     """Arithmetic of the networks."""
-    workers: Count = 1
-    """Actors that lift, each with the model loaded once."""
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Actors that lift, each with the model loaded once; 0 takes one for each GPU, or each CPU of a cluster without."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPUs of an actor; 0 shares those of the cluster among the actors."""
     shards_in_hand: Count = 3
@@ -416,6 +427,7 @@ class Config(Section):
 
     data: DataConfig = DataConfig()
     prepare: PrepareConfig = PrepareConfig()
+    inspect: InspectConfig = InspectConfig()
     synthetic: SyntheticConfig = SyntheticConfig()
     human36m: Human36MConfig = Human36MConfig()
     coco: CocoConfig = CocoConfig()

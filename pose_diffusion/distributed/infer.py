@@ -81,7 +81,7 @@ def infer(config: Config) -> dict:
             "poses": progress.done,
             "poses_per_second": round(progress.rate, 1),
             "device": task.device,
-            "workers": config.infer.workers,
+            "workers": task.infer.workers,
             "threads": task.threads,
         }
     else:  # nothing was left to do: the figures of the run that did it stand
@@ -146,9 +146,12 @@ def _task(
     device = config.infer.device
     if device == "auto":
         device = "cuda" if resources.get("GPU", 0) else "cpu"
-    threads = config.infer.threads or max(1, int(resources.get("CPU", 1)) // config.infer.workers)
+    # On a CPU one thread a worker: threads that share a pass this small wait for each other more than they compute.
+    cpus = max(1, int(resources.get("CPU", 1)))
+    workers = config.infer.workers or int(resources.get("GPU", 0) if device == "cuda" else cpus) or 1
+    threads = config.infer.threads or max(1, cpus // workers)
     run = runs.digest([json.dumps(identity, sort_keys=True)])
-    return Task(config.infer, selection, kernels, cameras, reproject, run, device, threads)
+    return Task(config.infer.model_copy(update={"workers": workers}), selection, kernels, cameras, reproject, run, device, threads)
 
 
 def _survey(task: Task, files: list[ShardFile]) -> Iterator[tuple[ShardFile, Partial | None]]:
