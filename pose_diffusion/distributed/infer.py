@@ -151,7 +151,9 @@ def _task(
     workers = config.infer.workers or int(resources.get("GPU", 0) if device == "cuda" else cpus) or 1
     threads = config.infer.threads or max(1, cpus // workers)
     run = runs.digest([json.dumps(identity, sort_keys=True)])
-    return Task(config.infer.model_copy(update={"workers": workers}), selection, kernels, cameras, reproject, run, device, threads)
+    return Task(
+        config.infer.model_copy(update={"workers": workers}), selection, kernels, cameras, reproject, run, device, threads
+    )
 
 
 def _survey(task: Task, files: list[ShardFile]) -> Iterator[tuple[ShardFile, Partial | None]]:
