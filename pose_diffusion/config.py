@@ -298,7 +298,7 @@ class TrainConfig(Section):
     batch: Count = 1024
     """Poses in a step, over all workers together."""
     pass_rows: Annotated[int, Field(ge=0)] = 0
-    """Poses of one pass through the network, whose gradients add up to the batch's; 0: what a CPU's cache holds, all on a GPU."""
+    """Poses of one pass, whose gradients add up to the batch's; 0: what a CPU's cache holds, or on a GPU the whole batch."""
     learning_rate: Positive = 1e-3
     """Adam's learning rate at the start."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.9
@@ -326,7 +326,7 @@ class TrainConfig(Section):
     max_failures: Annotated[int, Field(ge=-1)] = 3
     """Lost workers to replace before the run fails; -1 is no limit."""
     holdout_subjects: list[str] = ["S8"]
-    """Training subjects kept out of training, on which the best epoch is chosen; with [] all train and the last epoch is kept."""
+    """Training subjects kept out, on which the best epoch is chosen; with [] all train and the last epoch is kept."""
     holdout_poses: Count = 8192
     """Held-out poses evaluated each epoch, evenly spaced over the held-out rows."""
     checkpoint_steps: Annotated[int, Field(ge=0)] = 0
