@@ -14,7 +14,7 @@ FLOORS = [
     {"data"},
     {"models", "diffusion"},
     {"lifting", "aggregate", "reprojection", "estimate"},
-    {"training", "report", "export"},
+    {"training", "report", "inspection", "export"},
     {"distributed"},
 ]
 

@@ -51,7 +51,7 @@ def figure(rows: Sequence[tuple[str, Example]], dpi: int = 110) -> bytes:
         titles = [f"{label}: {example.error_mm:.1f} mm", "Truth"]
         for place, (pose, title) in enumerate(zip(poses, titles, strict=True), 1):
             solid: Axes3D = drawing.add_subplot(grid[number, place], projection="3d")
-            _draw_3d(solid, pose, np.concatenate(poses))
+            draw_3d(solid, pose, np.concatenate(poses))
             solid.set_title(title, fontsize=10, fontweight="bold" if place == 1 else "normal", y=0.98)
     buffer = io.BytesIO()
     drawing.savefig(buffer, format="png", dpi=dpi)
@@ -71,7 +71,7 @@ def _draw_2d(axes: Axes, pose: np.ndarray) -> None:
         spine.set_color("#dddddd")
 
 
-def _draw_3d(axes: Axes3D, pose: np.ndarray, extent: np.ndarray) -> None:
+def draw_3d(axes: Axes3D, pose: np.ndarray, extent: np.ndarray) -> None:
     for parent, joint in EDGES:
         axes.plot(*pose[[parent, joint]].T, color=side_colour(joint), linewidth=2.2, marker="o", markersize=2.5)
     middle, half = (extent.max(0) + extent.min(0)) / 2, max(np.ptp(extent, axis=0).max() / 2, 1e-3)

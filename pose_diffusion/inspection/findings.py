@@ -1,0 +1,197 @@
+"""What is probably wrong with a data set, and why: a line each, with the figure that gives it away.
+
+Bounds lie well outside of what Human3.6M, CMU's motion capture and 2D archives show, so that a line means something.
+Left and right of 2D poses alone cannot be checked: seen from the other side, a mirrored person looks the same.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+
+from pose_diffusion.inspection.partial import BONES, FAR, ORDERS, Partial, Solid, quantile
+from pose_diffusion.skeleton import JOINTS
+
+# Lengths of bones in metres, and on the image in sides of the square around the person, as people mostly have them.
+_METRES = {"Hip": 0.11, "Knee": 0.42, "Foot": 0.41, "Spine": 0.22, "Thorax": 0.22, "Shoulder": 0.165, "Elbow": 0.28,
+           "Wrist": 0.22}  # fmt: skip
+_SIDES = {"Hip": 0.055, "Knee": 0.275, "Foot": 0.265, "Spine": 0.16, "Thorax": 0.15, "Shoulder": 0.09, "Elbow": 0.195,
+          "Wrist": 0.14}  # fmt: skip
+_LIMBS = ("Knee", "Foot", "Elbow", "Wrist")
+_WRONG_LENGTHS = 3.4  # bones together in sides of the square around the person; 2.5 is usual, 3.8 and more another order's
+_FEET, _HEAD = [JOINTS.index("RFoot"), JOINTS.index("LFoot")], JOINTS.index("Head")
+_UNITS = {1000.0: "millimetres", 100.0: "centimetres", 0.001: "kilometres"}
+_REPROJECTION_PX = 30.0
+
+
+def findings(total: Partial) -> list[str]:
+    """The lines, most telling first; none for a data set that looks right."""
+    flat, solid = total.flat, total.all_solid
+    if not flat.rows:
+        return ["no rows"]
+    order = _joint_order(total)
+    found = [*_flat_scale(total), *(_solid_scale(solid, known_units_alone=bool(order)) if solid.rows else []), *order]
+    if not order:
+        found += [*_upside_down(total), *_left_and_right(total), *(_agreement(total) if solid.rows else [])]
+    return found + _repetitions(total)
+
+
+def asymmetry(bones: np.ndarray) -> dict[str, float]:
+    """Difference of a left and a right bone over their mean, for each pair; bones: (16,) lengths or their sums."""
+    pairs = {}
+    for part in ("Hip", "Knee", "Foot", "Shoulder", "Elbow", "Wrist"):
+        left, right = (float(bones[BONES.index(side + part)]) for side in "LR")
+        pairs[part] = 2 * (left - right) / max(left + right, 1e-12)
+    return pairs
+
+
+def _flat_scale(total: Partial) -> list[str]:
+    flat = total.flat
+    joints, sigma = flat.rows * len(JOINTS), flat.sigma / flat.rows
+    far = f"of the joints lie more than {FAR / 2:g} image widths from the middle"
+    found = []
+    if flat.far > 0.5 * joints:
+        found.append(f"2D: {flat.far / joints:.0%} {far}: pixels that were not normalised?")
+    elif flat.far > 0.001 * joints:
+        found.append(f"2D: {flat.far / joints:.1%} {far}: a wrong image size, or bad detections?")
+    elif flat.shares > 0.999 * joints:
+        found.append("2D: every coordinate is between 0 and 1: shares of the image, where -1 to 1 is expected?")
+    if sigma > 0.5:
+        found.append(f"2D: sigma is {sigma / 2:.3g} image widths on average: pixels that were not normalised?")
+    return found
+
+
+def _solid_scale(solid: Solid, known_units_alone: bool) -> list[str]:
+    usual = sum(_METRES[_part(bone)] for bone in BONES if _part(bone) in _METRES)
+    ratio = sum(float(solid.bones[i]) for i, bone in enumerate(BONES) if _part(bone) in _METRES) / solid.rows / usual
+    found = []
+    if not 0.4 < ratio < 2.5:
+        unit = next((name for factor, name in _UNITS.items() if 0.4 < ratio / factor < 2.5), None)
+        if unit or not known_units_alone:
+            found.append(f"3D: people are {ratio:.3g} times their usual size: {unit or 'another unit'} for metres?")
+    if solid.roots and not 0.1 < (depth := solid.depth / solid.roots) < 100:
+        found.append(f"3D: people stand {depth:.3g} m from the camera on average: root_3d in another unit than metres?")
+    return found
+
+
+def _joint_order(total: Partial) -> list[str]:
+    flat, solid = total.flat, total.all_solid
+    as_is = next(number for number, order in enumerate(ORDERS) if order.name == "h36m17")
+    lengths = flat.lengths / flat.rows
+    best = int(lengths.argmin())
+    shorter = lengths[best] / lengths[as_is]
+    found = []
+    if lengths[as_is] > _WRONG_LENGTHS:
+        found.append(f"2D: wrong joint order? Bones together have {lengths[as_is]:.1f} times the person's size; 2.5 is usual")
+    found += _odd_bones(flat.bones / flat.rows, _SIDES, "2D", loose=3.5, tight=2.2)
+    found += _out_of_line(flat.below / flat.rows)
+    if solid.rows:
+        found += _odd_bones(solid.bones / solid.rows, _METRES, "3D", loose=2.8, tight=1.6)
+    if shorter < (0.95 if found else 0.8):
+        return [f"2D: wrong joint order, of {ORDERS[best].name}? Read so, bones together have {shorter:.0%} of their length"]
+    return found[:1]
+
+
+def _out_of_line(below: np.ndarray) -> list[str]:
+    """A line where a joint is on the wrong side of its neighbour on average. below: (17,), sides of the square."""
+    if below[_FEET].mean() < below[_HEAD]:
+        return []  # upside down, which is another finding
+    for side in "LR":
+        for upper, lower in pairwise(JOINTS.index(name) for name in ("Head", "Thorax", "Hip", f"{side}Knee", f"{side}Foot")):
+            if below[lower] < below[upper] - 0.03:
+                return [f"2D: wrong joint order? {JOINTS[lower]} is above {JOINTS[upper]} on average"]
+    return []
+
+
+def _odd_bones(bones: np.ndarray, usual: dict[str, float], what: str, loose: float, tight: float) -> list[str]:
+    """A line on the bone that is out of proportion most. loose, tight: factors that bones of the trunk and of limbs may
+    differ by; what tools call spine, thorax or hip is not always the same place.
+    """
+    ratios = {bone: float(bones[i]) / usual[_part(bone)] for i, bone in enumerate(BONES) if _part(bone) in usual}
+    scale = max(float(np.median(list(ratios.values()))), 1e-12)
+    off = {bone: max(ratio / scale, 1e-6) for bone, ratio in ratios.items()}
+    odd = [bone for bone in off if abs(np.log(off[bone])) > np.log(tight if _part(bone) in _LIMBS else loose)]
+    if not odd:
+        return []
+    bone = max(odd, key=lambda name: abs(np.log(off[name])))
+    return [
+        f"{what}: wrong joint order? The bone to {bone} has {off[bone]:.1f} times its usual length ({len(odd)} bones are odd)"
+    ]
+
+
+def _upside_down(total: Partial) -> list[str]:
+    found = []
+    for what, below, rows in (("2D", total.flat.below, total.flat.rows), ("3D", total.all_solid.below, total.all_solid.rows)):
+        if rows and below[_FEET].mean() < below[_HEAD]:
+            found.append(f"{what}: heads are below feet on average: upside down, an axis that points up instead of down?")
+    return found
+
+
+def _left_and_right(total: Partial) -> list[str]:
+    flat, solid = total.flat, total.all_solid
+    found = []
+    for what, across, rows in (("2D", flat.across, flat.rows), ("3D", solid.across, solid.rows)):
+        if rows and across / rows < -0.2:
+            found.append(f"{what}: shoulders and hips point opposite ways: left and right of arms or legs are swapped?")
+    if found or not solid.rows:
+        return found
+    backward = solid.knees / solid.rows < -0.02 and solid.forward < 0.4 * solid.rows
+    as_is, mirrored = solid.residual / solid.rows
+    disagree = mirrored < 0.7 * as_is
+    share = f"knees bend backward in {1 - solid.forward / solid.rows:.0%} of the poses"
+    if backward and disagree:
+        found.append(f"3D: left and right are swapped: {share}, and the 2D has the other side")
+    elif disagree:
+        nearer = as_is / max(mirrored, 1e-9)
+        found.append(f"2D: left and right are swapped: exchanged, the joints are {nearer:.1f} times as near to the 3D")
+    elif backward:
+        found.append(f"2D and 3D: left and right are swapped, or the poses mirrored: {share}")
+    return found
+
+
+def _agreement(total: Partial) -> list[str]:
+    """Whether the bones of each person stay and are even, and whether 2D and 3D show the same."""
+    solid = total.all_solid
+    limbs = [i for i, bone in enumerate(BONES) if _part(bone) in _LIMBS]
+    found = []
+    for subject, one in sorted(total.solid.items()):
+        who = f"3D: {subject or 'the person'}"
+        part, uneven = max(asymmetry(one.bones).items(), key=lambda item: abs(item[1]))
+        if abs(uneven) > 0.15:
+            found.append(f"{who} is uneven: the bones to L{part} and R{part} differ by {abs(uneven):.0%}: a bad calibration?")
+        mean = one.bones / one.rows
+        spread = (np.sqrt((one.squares / one.rows - mean**2).clip(0)) / mean.clip(1e-9))[limbs].mean()
+        if spread > 0.2:
+            found.append(f"{who} has limbs whose length varies by {spread:.0%}: several people, or bad 3D?")
+    errors, residual = total.all_reprojection.errors_px, solid.residual[0] / solid.rows
+    if errors.any() and (median := quantile(errors, 0.5)) > _REPROJECTION_PX:
+        found.append(f"3D: projects {median:.0f} px away from the 2D (median): cameras or frames that do not belong together?")
+    elif not errors.any() and residual > 0.2:
+        found.append(f"3D: {residual:.0%} of a person's size away from the 2D: frames that do not belong together?")
+    return found
+
+
+def _repetitions(total: Partial) -> list[str]:
+    flat, solid = total.flat, total.all_solid
+    found = []
+    if flat.unordered:
+        found.append(f"frames: {flat.unordered:,} rows do not follow the frame before: frames twice, or out of order")
+    last: dict[tuple[str, str, str], int] = {}
+    for stretch in sorted(total.stretches, key=lambda s: (s.subject, s.action, s.camera, s.first, s.last)):
+        key = (stretch.subject, stretch.action, stretch.camera)
+        if stretch.first <= last.get(key, -1):
+            found.append(f"frames: {' / '.join(part or '?' for part in key)} has frame {stretch.first} twice")
+            break
+        last[key] = max(stretch.last, last.get(key, -1))
+    if flat.frozen > 0.02 * flat.rows:
+        found.append(f"2D: {flat.frozen / flat.rows:.0%} of the frames equal the one before: a frozen detector or video?")
+    if solid.frozen > 0.02 * max(solid.rows, 1):
+        found.append(f"3D: {solid.frozen / solid.rows:.0%} of the frames equal the one before: frozen motion capture?")
+    if total.sketch.repeated > 0.01:
+        found.append(f"2D: {total.sketch.repeated:.0%} of the poses are there more than once: the same files twice?")
+    return found
+
+
+def _part(bone: str) -> str:
+    return bone[1:] if bone[0] in "LR" and bone[1:] in _METRES else bone

@@ -1,0 +1,184 @@
+"""What one shard file adds to a data set's card: sums and counts that merge, however many files there are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from pose_diffusion.data.layouts import LAYOUTS
+from pose_diffusion.skeleton import EDGES, JOINTS, N_JOINTS
+
+BONES = tuple(JOINTS[child] for _, child in EDGES)  # a bone has the name of the joint it ends in
+ORDERS = tuple(layout for layout in LAYOUTS.values() if len(layout.joints) == N_JOINTS)
+PIXEL_EDGES = np.concatenate([[0.0], np.geomspace(0.01, 100_000, 701)])  # the last bin is open
+FAR = 6.0  # screen units from the middle of the image, where no detection should be
+_SKETCH = 1 << 16
+
+
+class Additive:
+    """Fields that add up."""
+
+    def absorb(self, other) -> None:
+        for each in fields(self):  # type: ignore[arg-type]
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+
+
+@dataclass
+class Flat(Additive):
+    """Sums over poses of what their 2D shows; lengths are in sides of the square around the person.
+
+    sigma_px: (17, bins), joints by the sigma of their heaviest kernel. wide: (17,), joints as wide as those that prepare
+    filled in. heaviest: sum of the heaviest kernels' weights. bones: (16,). lengths: sum of all bones' lengths, with the
+    joints taken as those of each of ORDERS. below: (17,), height of joints below the hip. across: cosine between the lines
+    of the hips and of the shoulders. far, shares: joints beyond FAR, and where shares of an image would be. frozen: poses
+    equal to the one before. unordered: frames that do not follow the one before.
+    """
+
+    rows: int = 0
+    sigma_px: np.ndarray = field(default_factory=lambda: np.zeros((N_JOINTS, len(PIXEL_EDGES))))
+    sigma: float = 0.0
+    wide: np.ndarray = field(default_factory=lambda: np.zeros(N_JOINTS))
+    heaviest: float = 0.0
+    bones: np.ndarray = field(default_factory=lambda: np.zeros(len(BONES)))
+    lengths: np.ndarray = field(default_factory=lambda: np.zeros(len(ORDERS)))
+    below: np.ndarray = field(default_factory=lambda: np.zeros(N_JOINTS))
+    across: float = 0.0
+    far: int = 0
+    shares: int = 0
+    frozen: int = 0
+    unordered: int = 0
+
+
+@dataclass
+class Solid(Additive):
+    """Sums over poses of what their 3D shows, metres.
+
+    bones, squares: (16,), lengths and their squares. knees: how far the knees are before the line from hip to ankle, in
+    thighs; forward: poses in which they are. below, across: as in Flat. frozen: poses equal to the one before.
+    residual: (2,), distance of the 2D from the 3D pose, scaled and shifted onto it, in sides of the square around the
+    person: as it is, and with left and right of the 2D exchanged. roots, depth: poses with a root, and its distance.
+    """
+
+    rows: int = 0
+    bones: np.ndarray = field(default_factory=lambda: np.zeros(len(BONES)))
+    squares: np.ndarray = field(default_factory=lambda: np.zeros(len(BONES)))
+    knees: float = 0.0
+    forward: int = 0
+    below: np.ndarray = field(default_factory=lambda: np.zeros(N_JOINTS))
+    across: float = 0.0
+    frozen: int = 0
+    residual: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    roots: int = 0
+    depth: float = 0.0
+
+
+@dataclass
+class Reprojection(Additive):
+    """Joints by the distance, in pixels, of the projected 3D joint from the 2D one."""
+
+    errors_px: np.ndarray = field(default_factory=lambda: np.zeros(len(PIXEL_EDGES)))
+    sum_px: float = 0.0
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Rows of one sequence in one file, from its first frame to its last."""
+
+    subject: str
+    action: str
+    camera: str
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One pose to draw. pose_2d: (17, 2) and sigma (17, 2), pixels. pose_3d: (17, 3) metres, None where unknown."""
+
+    name: str
+    pose_2d: np.ndarray
+    sigma_px: np.ndarray
+    pose_3d: np.ndarray | None
+    width: int
+    height: int
+
+
+@dataclass
+class Sketch:
+    """How many poses are there more than once, from those with the smallest hashes (Bar-Yossef and others, 2002).
+
+    hashes: ascending, with how often each came. With up to 65,536 different poses the count is exact, beyond, a sample's.
+    """
+
+    hashes: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint64))
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    @classmethod
+    def of(cls, hashes: np.ndarray) -> Sketch:
+        return cls()._with(hashes, np.ones(len(hashes), np.int64))
+
+    def absorb(self, other: Sketch) -> None:
+        merged = self._with(other.hashes, other.counts)
+        self.hashes, self.counts = merged.hashes, merged.counts
+
+    @property
+    def repeated(self) -> float:
+        """Share of poses that came before."""
+        return float((self.counts - 1).sum() / max(self.counts.sum(), 1))
+
+    def _with(self, hashes: np.ndarray, counts: np.ndarray) -> Sketch:
+        known, place = np.unique(np.concatenate([self.hashes, hashes]), return_inverse=True)
+        total = np.bincount(place, np.concatenate([self.counts, counts]), len(known)).astype(np.int64)
+        return Sketch(known[:_SKETCH], total[:_SKETCH])
+
+
+@dataclass
+class Partial:
+    """All of it for some files. solid: by subject. reprojection: by '<subject>/<camera>'."""
+
+    flat: Flat = field(default_factory=Flat)
+    solid: dict[str, Solid] = field(default_factory=dict)
+    reprojection: dict[str, Reprojection] = field(default_factory=dict)
+    stretches: list[Stretch] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    sketch: Sketch = field(default_factory=Sketch)
+
+    def absorb(self, other: Partial) -> None:
+        self.flat.absorb(other.flat)
+        for subject, solid in other.solid.items():
+            self.solid.setdefault(subject, Solid()).absorb(solid)
+        for camera, reprojection in other.reprojection.items():
+            self.reprojection.setdefault(camera, Reprojection()).absorb(reprojection)
+        self.stretches += other.stretches
+        self.samples += other.samples
+        self.sketch.absorb(other.sketch)
+
+    @property
+    def all_solid(self) -> Solid:
+        total = Solid()
+        for solid in self.solid.values():
+            total.absorb(solid)
+        return total
+
+    @property
+    def all_reprojection(self) -> Reprojection:
+        total = Reprojection()
+        for reprojection in self.reprojection.values():
+            total.absorb(reprojection)
+        return total
+
+
+def histogram(values: np.ndarray) -> np.ndarray:
+    """Counts of values by PIXEL_EDGES."""
+    place = np.clip(np.searchsorted(PIXEL_EDGES, values, side="right") - 1, 0, len(PIXEL_EDGES) - 1)
+    return np.bincount(place.ravel(), minlength=len(PIXEL_EDGES)).astype(np.float64)
+
+
+def quantile(counts: np.ndarray, share: float) -> float:
+    """The value below which a share of a histogram lies; NaN for an empty one."""
+    total = counts.sum()
+    if not total:
+        return float("nan")
+    place = min(int(np.searchsorted(counts.cumsum(), share * total)), len(PIXEL_EDGES) - 2)
+    return float((PIXEL_EDGES[place] + PIXEL_EDGES[place + 1]) / 2)
