@@ -154,6 +154,12 @@ def test_a_streamed_run_sees_every_row_each_epoch(ray_session, folder, tmp_path)
     assert [(e["samples"], e["dropped"]) for e in history(tmp_path / "run")] == [(201, 0), (201, 0)]
 
 
+def test_bf16_stays_near_float32(undisturbed, folder, tmp_path):
+    train(settings(folder, tmp_path / "run", "train.precision=bf16"))
+    assert losses(tmp_path / "run") == pytest.approx(losses(undisturbed), rel=0.03)
+    assert losses(tmp_path / "run") != losses(undisturbed)
+
+
 def test_with_nobody_held_out_all_train_and_the_last_epoch_is_kept(ray_session, folder, tmp_path):
     train(settings(folder, tmp_path / "run", "train.holdout_subjects=[]", "train.denoiser_epochs=0"))
     assert [e["samples"] for e in history(tmp_path / "run")] == [241, 241]
