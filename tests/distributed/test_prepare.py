@@ -157,7 +157,7 @@ def write_human36m(folder: Path, broken: str = "") -> Path:
     return folder
 
 
-def human36m(tmp_path, folder: Path, *overrides: str) -> list[str]:
+def human36m(tmp_path, folder: Path | str, *overrides: str) -> list[str]:
     return [
         "prepare.source=human36m",
         f"prepare.input={folder}",
@@ -184,6 +184,14 @@ def test_the_exit_code_says_that_something_was_left_out(ray_session, tmp_path, r
     folder = write_human36m(tmp_path / "in", broken="Sitting")
     assert main(config_file.load(None, human36m(tmp_path, folder, "prepare.on_error=skip"))) == 1
     assert main(config_file.load(None, human36m(tmp_path / "whole", write_human36m(tmp_path / "good")))) == 0
+
+
+def test_input_is_read_from_s3_as_from_a_folder(ray_session, s3_bucket, tmp_path):
+    folder = write_human36m(tmp_path / "in")
+    storage.publish_folder(folder, f"{s3_bucket}/in")
+    local = prepare(config_file.load(None, human36m(tmp_path, folder)))
+    remote = prepare(config_file.load(None, human36m(tmp_path / "s3", f"{s3_bucket}/in")))
+    assert [file.sha256 for file in remote.files] == [file.sha256 for file in local.files]
 
 
 def test_detectors_are_merged(ray_session, tmp_path):
