@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config
+from pose_diffusion.config import Config, Section
 from pose_diffusion.errors import InputError
 
 
@@ -65,9 +65,8 @@ def describe(sections: Iterable[str]) -> str:
     """Every key of the sections with its type, default and sentence, for --help."""
     lines = []
     for section in sections:
-        kind = Config.model_fields[section].annotation
         lines.append(f"{section}:")
-        for name, field in kind.model_fields.items():  # type: ignore[union-attr]
+        for name, field in _keys(section).items():
             lines.append(f"  {section}.{name}: {_type_name(field)} = {_default(field)}")
             lines.append(f"      {field.description}")
     return "\n".join(lines)
@@ -113,15 +112,20 @@ def _check_keys(values: dict, where: str) -> None:
             raise InputError(f"{where}: unknown section '{section}'{_nearest(str(section), sections)}")
         if not isinstance(keys, dict):
             raise InputError(f"{where}: key '{section}': expected a mapping of its keys, got {keys!r}")
-        known = sections[section].annotation.model_fields  # type: ignore[union-attr]
+        known = _keys(section)
         for key in keys:
             if key not in known:
-                everywhere = [f"{s}.{k}" for s, f in sections.items() for k in f.annotation.model_fields]  # type: ignore[union-attr]
+                everywhere = [f"{other}.{name}" for other in sections for name in _keys(other)]
                 close = difflib.get_close_matches(str(key), known, 1, 0.6)
                 elsewhere = [name for name in everywhere if name.endswith(f".{key}")]
                 candidates = [f"{section}.{name}" for name in close] or elsewhere
                 hint = f"; did you mean '{candidates[0]}'?" if candidates else _nearest(f"{section}.{key}", everywhere)
                 raise InputError(f"{where}: unknown key '{section}.{key}'{hint}")
+
+
+def _keys(section: str) -> dict[str, FieldInfo]:
+    kind = Config.model_fields[section].annotation
+    return kind.model_fields if isinstance(kind, type) and issubclass(kind, Section) else {}
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
