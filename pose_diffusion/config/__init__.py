@@ -1,0 +1,90 @@
+"""Every setting of every job: one frozen section a subject, one sentence a key.
+
+`config_file.load` fills it from YAML and the command line; the text under a key is what `--help` prints.
+Values are checked here (type, range, choice), so the code that uses them does not check again.
+"""
+
+from __future__ import annotations
+
+from pose_diffusion.config.jobs import (
+    DataConfig,
+    ExportConfig,
+    InferConfig,
+    InspectConfig,
+    OfficialConfig,
+    PrepareConfig,
+    RayConfig,
+    ReportConfig,
+    TrainConfig,
+)
+from pose_diffusion.config.model import DiffusionConfig, ModelConfig
+from pose_diffusion.config.section import Section
+from pose_diffusion.config.sources import (
+    ArchiveConfig,
+    AsfAmcConfig,
+    CocoConfig,
+    HeatmapsConfig,
+    Human36MConfig,
+    Mmpose3dConfig,
+    MocapConfig,
+    MpiInf3dhpConfig,
+    OpenPoseConfig,
+    SyntheticConfig,
+)
+
+__all__ = [
+    "ArchiveConfig",
+    "AsfAmcConfig",
+    "CocoConfig",
+    "Config",
+    "DataConfig",
+    "DiffusionConfig",
+    "ExportConfig",
+    "HeatmapsConfig",
+    "Human36MConfig",
+    "InferConfig",
+    "InspectConfig",
+    "Mmpose3dConfig",
+    "MocapConfig",
+    "ModelConfig",
+    "MpiInf3dhpConfig",
+    "OfficialConfig",
+    "OpenPoseConfig",
+    "PrepareConfig",
+    "RayConfig",
+    "ReportConfig",
+    "Section",
+    "SyntheticConfig",
+    "TrainConfig",
+]
+
+
+class Config(Section):
+    """One section a subject; each job reads the sections it needs."""
+
+    data: DataConfig = DataConfig()
+    prepare: PrepareConfig = PrepareConfig()
+    inspect: InspectConfig = InspectConfig()
+    synthetic: SyntheticConfig = SyntheticConfig()
+    human36m: Human36MConfig = Human36MConfig()
+    coco: CocoConfig = CocoConfig()
+    openpose: OpenPoseConfig = OpenPoseConfig()
+    alphapose: ArchiveConfig = ArchiveConfig()
+    mmpose: ArchiveConfig = ArchiveConfig()
+    mediapipe: ArchiveConfig = ArchiveConfig()
+    detectron2: ArchiveConfig = ArchiveConfig()
+    videopose3d: ArchiveConfig = ArchiveConfig()
+    table: ArchiveConfig = ArchiveConfig()
+    bvh: MocapConfig = MocapConfig()
+    asf_amc: AsfAmcConfig = AsfAmcConfig()
+    mpi_inf_3dhp: MpiInf3dhpConfig = MpiInf3dhpConfig()
+    mmpose3d: Mmpose3dConfig = Mmpose3dConfig()
+    heatmaps: HeatmapsConfig = HeatmapsConfig()
+    model: ModelConfig = ModelConfig()
+    diffusion: DiffusionConfig = DiffusionConfig()
+    train: TrainConfig = TrainConfig()
+    infer: InferConfig = InferConfig()
+    report: ReportConfig = ReportConfig()
+    export: ExportConfig = ExportConfig()
+    official: OfficialConfig = OfficialConfig()
+    ray: RayConfig = RayConfig()
