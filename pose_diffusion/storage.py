@@ -169,3 +169,13 @@ def remove_file(path: str) -> None:
     fs, inner = filesystem(path)
     with _clear_errors(path), contextlib.suppress(FileNotFoundError):
         fs.rm_file(inner)
+
+
+def remove_unpublished(folder: str) -> None:
+    """Deletes what processes that were killed while they published left below a local folder; S3 keeps no such files.
+
+    For the end of a job, when nothing below the folder is being written.
+    """
+    if not is_remote(folder):
+        for left in Path(folder).rglob(f"{_TEMPORARY}*"):
+            left.unlink(missing_ok=True)

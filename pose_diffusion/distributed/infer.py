@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import logging
 import pickle
-from collections import deque
 from collections.abc import Iterator
 
 import ray
@@ -25,8 +24,10 @@ from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import shards
 from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
+from pose_diffusion.distributed import tasks
 from pose_diffusion.distributed.job import input_error_in, ray_cluster
 from pose_diffusion.distributed.ledger import Ledger
+from pose_diffusion.distributed.patience import patiently
 from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.distributed.report import told_before
 from pose_diffusion.distributed.shard_lifter import PREDICTIONS, Outcome, ShardLifter, Task, finished
@@ -74,6 +75,7 @@ def infer(config: Config) -> dict:
             ledger.take(outcome, tolerant)
             if ledger.vain:
                 break
+    storage.remove_unpublished(config.infer.output)
     ledger.close(config.infer.output, missing)
     progress.close()
     if progress.done:
@@ -89,7 +91,7 @@ def infer(config: Config) -> dict:
     if ledger.figures is None:
         raise RunError(f"{config.infer.input}: every shard was skipped: {ledger.skipped[0].reason}")
     report = build.assemble(ledger.figures, ledger.skipped, config.infer.model_dump(mode="json"), throughput)
-    build.publish(config.infer.output, report)
+    patiently(lambda: build.publish(config.infer.output, report), config.infer.retries)
     return report.figures
 
 
@@ -161,15 +163,8 @@ def _survey(task: Task, files: list[ShardFile]) -> Iterator[tuple[ShardFile, Par
     if not storage.exists(storage.join(task.infer.output, PREDICTIONS)):
         yield from ((file, None) for file in files)
         return
-    look = ray.remote(num_cpus=1, max_retries=3)(finished)
-    at_once = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
-    looking: deque[tuple[ShardFile, ray.ObjectRef]] = deque()
-    for file in files:
-        if len(looking) == at_once:
-            first, found = looking.popleft()
-            yield first, ray.get(found)
-        looking.append((file, look.remote(task, file)))
-    yield from ((file, ray.get(found)) for file, found in looking)
+    for number, found in tasks.run(finished, ((task, file) for file in files), ordered=True):
+        yield files[number], found
 
 
 def _lift_all(task: Task, files: list[ShardFile], progress: Progress) -> Iterator[Outcome]:
