@@ -146,6 +146,8 @@ class InferConfig(Section):
     """Which pose several hypotheses become: their mean, or weighted or chosen by their reprojection, joint by joint."""
     eta: Share | None = None
     """Fresh noise in a DDIM step, instead of the bundle's."""
+    spread_scale: Positive = 1.0
+    """Factor on the spread of hypotheses, which knows the doubt about 2D alone; a report on known truth has the fitting one."""
     keep_hypotheses: bool = False
     """Write every hypothesis into the predictions, beside what they become."""
     precision: Literal["float32", "bf16"] = "float32"

@@ -69,6 +69,16 @@ def test_what_a_lifter_publishes_is_finished_for_its_run_alone(bundle: str, tmp_
     assert finished(another, manifest.files[0]) is None
 
 
+def test_the_spread_is_scaled_and_nothing_else(bundle: str, tmp_path: Path) -> None:
+    manifest = write_archive(tmp_path / "archive", files=1)
+    jobs = [task(bundle, tmp_path / "archive", tmp_path / str(s), hypotheses=3, spread_scale=s) for s in (1.0, 3.0)]
+    for job in jobs:
+        assert ShardLifter(job).lift(manifest.files[0]).partial
+    plain, scaled = (predictions.read(job.output(manifest.files[0])) for job in jobs)
+    np.testing.assert_allclose(tensor_values(scaled["spread_mm"]), 3 * tensor_values(plain["spread_mm"]), rtol=1e-6)
+    assert scaled.drop(["spread_mm"]).equals(plain.drop(["spread_mm"]))
+
+
 def test_bf16_is_close_to_float32(bundle: str, tmp_path: Path) -> None:
     manifest = write_archive(tmp_path / "archive", files=1)
     found = []

@@ -102,7 +102,7 @@ function pckChart(report) {
 }
 
 function spreadCharts(report) {
-  const {risk, regions, coverage} = report.spread;
+  const {scale, risk, regions, coverage} = report.spread;
   const kept = risk.map((row) => row.kept_percent);
   draw("risk-chart", [
     {type: "scatter", mode: "lines", name: "by spread", x: kept, y: risk.map((row) => row.mpjpe_mm), line: {color: "#0072b2", width: 2.5}},
@@ -124,4 +124,5 @@ function spreadCharts(report) {
     "Joints whose truth lies inside the region", [[{text: "region"}, ...coverage.map((row) => ({text: `${row.region_percent}%`}))]],
     [[{text: "joints inside"}, ...coverage.map((row) => ({text: `${number(row.joints_percent, 1)}%`}))]],
   ));
+  document.getElementById("spread-scale").textContent = number(scale, 2);
 }
