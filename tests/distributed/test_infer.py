@@ -132,28 +132,6 @@ def test_another_archive_is_refused_in_the_same_folder(bundle: str, lifted: tupl
         infer(settings(bundle, tmp_path, lifted[0], "infer.hypotheses=3"))
 
 
-def test_chosen_actions_alone_are_lifted(bundle: str, tmp_path: Path) -> None:
-    mixed = [sequence("S9", "Sitting 1", rows=5), sequence("S9", "SittingDown", rows=7), sequence("S9", "Sitting", rows=3)]
-    write_folder(tmp_path / "archive", {"split=test/part-00000.parquet": mixed})
-    report = infer(settings(bundle, tmp_path / "archive", tmp_path / "out", "data.actions=[Sitting]"))
-    assert report["counts"]["poses"] == 8
-    assert {key[1] for key in keys(tmp_path / "out")} == {"Sitting", "Sitting 1"}
-
-
-def test_poses_without_truth_are_lifted_and_counted(bundle: str, tmp_path: Path) -> None:
-    write_archive(tmp_path / "archive", files=2, with_3d=False)
-    report = infer(settings(bundle, tmp_path / "archive", tmp_path / "out"))
-    assert report["counts"]["poses"] == 60 and report["counts"]["poses_with_truth"] == 0
-
-
-def test_hypotheses_are_kept_where_asked(bundle: str, archive: Path, tmp_path: Path) -> None:
-    infer(settings(bundle, archive, tmp_path, "infer.hypotheses=3", "infer.keep_hypotheses=true"))
-    table = predictions.read(str(tmp_path / "predictions" / "split=test" / "part-00000.parquet"))
-    hypotheses = tensor_values(table["hypotheses"])
-    np.testing.assert_allclose(hypotheses.mean(1), tensor_values(table["pose_3d"]), atol=1e-6)
-    assert (np.linalg.norm(hypotheses[:, 0] - hypotheses[:, 1], axis=-1)[:, 1:] > 0).all()
-
-
 def test_from_and_to_s3_gives_the_same_files(bundle: str, archive: Path, lifted: tuple[Path, dict], s3_bucket: str) -> None:
     storage.publish_folder(archive, f"{s3_bucket}/archive")
     infer(settings(bundle, f"{s3_bucket}/archive", f"{s3_bucket}/out", "infer.hypotheses=3"))

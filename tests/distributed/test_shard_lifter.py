@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -15,7 +18,8 @@ from pose_diffusion.data import predictions, schema
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.data.schema import tensor_values
 from pose_diffusion.distributed.shard_lifter import ShardLifter, Task, finished, row_intrinsics, row_keys
-from tests.data.poses import sequence
+from pose_diffusion.report.summary import report_dict
+from tests.data.poses import sequence, write_folder
 from tests.distributed.archives import write_archive, write_bundle
 from tests.distributed.refusing import REFUSALS, Proxy
 
@@ -67,6 +71,43 @@ def test_what_a_lifter_publishes_is_finished_for_its_run_alone(bundle: str, tmp_
     assert finished(job, manifest.files[0])
     another = Task(**{**vars(job), "run": "another"})
     assert finished(another, manifest.files[0]) is None
+
+
+def test_chosen_actions_alone_are_lifted(bundle: str, tmp_path: Path) -> None:
+    mixed = [sequence("S9", "Sitting 1", rows=5), sequence("S9", "SittingDown", rows=7), sequence("S9", "Sitting", rows=3)]
+    manifest = write_folder(tmp_path / "archive", {"split=test/part-00000.parquet": mixed})
+    job = replace(task(bundle, tmp_path / "archive", tmp_path), selection=Selection(actions=frozenset({"Sitting"})))
+    assert ShardLifter(job).lift(manifest.files[0]).rows == 8
+    rows = predictions.read(job.output(manifest.files[0]))
+    assert rows["action"].to_pylist() == ["Sitting 1"] * 5 + ["Sitting"] * 3
+    assert finished(job, manifest.files[0])
+
+
+def test_poses_without_truth_are_lifted_and_counted(bundle: str, tmp_path: Path) -> None:
+    manifest = write_archive(tmp_path / "archive", files=1, with_3d=False)
+    outcome = ShardLifter(task(bundle, tmp_path / "archive", tmp_path)).lift(manifest.files[0])
+    assert outcome.partial
+    counts = report_dict(outcome.partial)["counts"]
+    assert (counts["poses"], counts["poses_with_truth"]) == (30, 0)
+
+
+def test_hypotheses_are_kept_where_asked(bundle: str, tmp_path: Path) -> None:
+    manifest = write_archive(tmp_path / "archive", files=1)
+    job = task(bundle, tmp_path / "archive", tmp_path, hypotheses=3, keep_hypotheses=True)
+    ShardLifter(job).lift(manifest.files[0])
+    table = predictions.read(job.output(manifest.files[0]))
+    hypotheses = tensor_values(table["hypotheses"])
+    np.testing.assert_allclose(hypotheses.mean(1), tensor_values(table["pose_3d"]), atol=1e-6)
+    assert (np.linalg.norm(hypotheses[:, 0] - hypotheses[:, 1], axis=-1)[:, 1:] > 0).all()
+
+
+def test_a_full_disk_is_told_apart_from_other_failures(bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = write_archive(tmp_path / "archive", files=1)
+    lifter = ShardLifter(task(bundle, tmp_path / "archive", tmp_path))
+    for number, full in ((errno.ENOSPC, True), (errno.EMLINK, False)):
+        monkeypatch.setattr(predictions, "write", Mock(side_effect=OSError(number, "cannot be written")))
+        outcome = lifter.lift(manifest.files[0])
+        assert outcome.full is full and "part-00000.parquet: OSError" in outcome.lost
 
 
 def test_the_spread_is_scaled_and_nothing_else(bundle: str, tmp_path: Path) -> None:
