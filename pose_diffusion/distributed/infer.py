@@ -27,7 +27,6 @@ from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
 from pose_diffusion.distributed import tasks
 from pose_diffusion.distributed.job import input_error_in, ray_cluster
 from pose_diffusion.distributed.ledger import Ledger
-from pose_diffusion.distributed.patience import patiently
 from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.distributed.report import told_before
 from pose_diffusion.distributed.shard_lifter import PREDICTIONS, Outcome, ShardLifter, Task, finished
@@ -91,7 +90,7 @@ def infer(config: Config) -> dict:
     if ledger.figures is None:
         raise RunError(f"{config.infer.input}: every shard was skipped: {ledger.skipped[0].reason}")
     report = build.assemble(ledger.figures, ledger.skipped, config.infer.model_dump(mode="json"), throughput)
-    patiently(lambda: build.publish(config.infer.output, report), config.infer.retries)
+    build.publish(config.infer.output, report)
     return report.figures
 
 
@@ -160,11 +159,11 @@ def _task(
 
 def _survey(task: Task, files: list[ShardFile]) -> Iterator[tuple[ShardFile, Partial | None]]:
     """Each file with the figures of its predictions, where they are there already."""
-    if not storage.exists(storage.join(task.infer.output, PREDICTIONS)):
-        yield from ((file, None) for file in files)
-        return
-    for number, found in tasks.run(finished, ((task, file) for file in files), ordered=True):
-        yield files[number], found
+    present = set(storage.list_files(storage.join(task.infer.output, PREDICTIONS), ".parquet"))
+    yield from ((file, None) for file in files if file.path not in present)
+    there = [file for file in files if file.path in present]
+    for number, figures in tasks.run(finished, ((task, file) for file in there), ordered=True):
+        yield there[number], figures
 
 
 def _lift_all(task: Task, files: list[ShardFile], progress: Progress) -> Iterator[Outcome]:
