@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import logging
 import pickle
-from collections import deque
 from collections.abc import Iterator
 
 import ray
@@ -25,6 +24,7 @@ from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import shards
 from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
+from pose_diffusion.distributed import tasks
 from pose_diffusion.distributed.job import input_error_in, ray_cluster
 from pose_diffusion.distributed.ledger import Ledger
 from pose_diffusion.distributed.progress import Progress
@@ -158,18 +158,11 @@ def _task(
 
 def _survey(task: Task, files: list[ShardFile]) -> Iterator[tuple[ShardFile, Partial | None]]:
     """Each file with the figures of its predictions, where they are there already."""
-    if not storage.exists(storage.join(task.infer.output, PREDICTIONS)):
-        yield from ((file, None) for file in files)
-        return
-    look = ray.remote(num_cpus=1, max_retries=3)(finished)
-    at_once = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
-    looking: deque[tuple[ShardFile, ray.ObjectRef]] = deque()
-    for file in files:
-        if len(looking) == at_once:
-            first, found = looking.popleft()
-            yield first, ray.get(found)
-        looking.append((file, look.remote(task, file)))
-    yield from ((file, ray.get(found)) for file, found in looking)
+    present = set(storage.list_files(storage.join(task.infer.output, PREDICTIONS), ".parquet"))
+    yield from ((file, None) for file in files if file.path not in present)
+    there = [file for file in files if file.path in present]
+    for number, figures in tasks.run(finished, ((task, file) for file in there), ordered=True):
+        yield there[number], figures
 
 
 def _lift_all(task: Task, files: list[ShardFile], progress: Progress) -> Iterator[Outcome]:
