@@ -2,7 +2,10 @@
 
 A path is local or `s3://bucket/key`; credentials and endpoint come from the usual AWS variables, through fsspec.
 Publishing is atomic: a file appears whole under its name or not at all (local: a temporary name beside it, then a
-rename; S3: an object exists once its upload is complete).
+rename; S3: an object exists once its upload is complete; a large one goes up in parts, several at once).
+
+What S3 refuses for a while is asked for again: each request by the client (errors 500 and 503, 'slow down', connections
+that break or stall), then the whole call, whose answer may have broken off in the middle.
 """
 
 from __future__ import annotations
@@ -12,16 +15,23 @@ import hashlib
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import fsspec
 import pyarrow.fs
 
 from pose_diffusion.errors import InputError, StorageError
+from pose_diffusion.patience import may_pass, patiently
+
+Result = TypeVar("Result")
 
 _CHUNK = 1 << 22
 _TEMPORARY = ".publishing-"
+_TRIES = 8  # of a request, with waits that double up to 20 s; AWS_MAX_ATTEMPTS is another number
+_RETRIES = 2  # of a whole call
+_CONNECT_S, _SILENCE_S = 5, 30  # until a server that does not answer is given up
 
 
 def is_remote(path: str) -> bool:
@@ -43,21 +53,54 @@ def filesystem(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
     if scheme not in ("s3", "file"):
         raise InputError(f"{path}: expected a local path or s3://bucket/key, got {scheme}://")
     if scheme == "s3":
-        return fsspec.filesystem("s3", use_listings_cache=False), path.removeprefix("s3://").rstrip("/")
+        return _s3(_TRIES), path.removeprefix("s3://").rstrip("/")
     return fsspec.filesystem("file"), os.path.abspath(path.removeprefix("file://"))
+
+
+def _s3(tries: int) -> fsspec.AbstractFileSystem:
+    """s3fs, with settings for botocore, the client beneath it. Equal ones share their connections."""
+    retries = {"mode": "standard", "max_attempts": int(os.environ.get("AWS_MAX_ATTEMPTS", tries))}
+    requests = {"retries": retries, "connect_timeout": _CONNECT_S, "read_timeout": _SILENCE_S}
+    return fsspec.filesystem("s3", use_listings_cache=False, config_kwargs=requests)
 
 
 def arrow_filesystem(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
     """The pyarrow filesystem of a path and the path inside it, as Ray and pyarrow's readers take them."""
     inner = filesystem(path)[1]
-    if path.startswith("s3://"):
-        # from_uri takes AWS_ENDPOINT_URL from the environment; S3FileSystem() would not.
-        return pyarrow.fs.FileSystem.from_uri(f"s3://{inner}")
-    return pyarrow.fs.LocalFileSystem(), inner
+    return (_ArrowS3(inner.split("/")[0]) if is_remote(path) else pyarrow.fs.LocalFileSystem()), inner
+
+
+class _ArrowS3(pyarrow.fs.S3FileSystem):
+    """pyarrow's client for a bucket, set up like s3fs's: it knows neither AWS_ENDPOINT_URL nor, unpickled, its retries."""
+
+    def __init__(self, bucket: str):
+        self.bucket = bucket
+        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+        scheme, _, host = endpoint.rstrip("/").rpartition("://")
+        super().__init__(
+            endpoint_override=host or None,
+            scheme=scheme or "https",
+            region=os.environ.get("AWS_DEFAULT_REGION", "us-east-1") if host else pyarrow.fs.resolve_s3_region(bucket),
+            connect_timeout=_CONNECT_S,
+            retry_strategy=pyarrow.fs.AwsStandardS3RetryStrategy(max_attempts=int(os.environ.get("AWS_MAX_ATTEMPTS", _TRIES))),
+        )
+
+    def __reduce__(self) -> tuple:
+        return _ArrowS3, (self.bucket,)
+
+
+def _ask(path: str, call: Callable[[], Result]) -> Result:
+    """What a call to a path's filesystem returns, asked for again where remote storage refuses it for a while."""
+
+    def once() -> Result:
+        with clear_errors(path):
+            return call()
+
+    return patiently(once, _RETRIES) if is_remote(path) else once()
 
 
 @contextlib.contextmanager
-def _clear_errors(path: str) -> Iterator[None]:
+def clear_errors(path: str) -> Iterator[None]:
     """Turns what filesystems raise for bad paths and credentials into one line: StorageError where a retry may help."""
     try:
         yield
@@ -73,30 +116,52 @@ def _clear_errors(path: str) -> Iterator[None]:
         kind = StorageError if is_remote(path) else InputError
         raise kind(f"{path}: access refused ({error})") from None
     except Exception as error:
-        if type(error).__module__.split(".")[0] in ("botocore", "aiobotocore", "aiohttp"):
+        client = type(error).__module__.split(".")[0] in ("botocore", "aiobotocore", "aiohttp", "fsspec")
+        # An OSError without a number is pyarrow's, of what is in a file.
+        if client or (is_remote(path) and isinstance(error, OSError) and (error.errno or may_pass(error))):
             raise StorageError(f"{path}: {type(error).__name__}: {error}") from None
         raise
+
+
+def touch(path: str, write: bool) -> None:
+    """Looks whether a place on S3 can be listed, and written if asked, trying for seconds alone.
+
+    Raises InputError where it cannot: no such bucket, no access, no answer. Whether something is there does not matter.
+    """
+    inner = filesystem(path)[1]
+    bucket, _, key = inner.partition("/")
+    fs = _s3(3)
+    try:
+        with clear_errors(path):
+            fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
+            if write:
+                probe = join(inner, f"{_TEMPORARY}{uuid.uuid4().hex}")
+                fs.pipe_file(probe, b"")
+                fs.rm_file(probe)
+    except StorageError:
+        raise
+    except InputError:
+        raise InputError(f"{path}: no such bucket '{bucket}'") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def exists(path: str) -> bool:
     """Whether a file or folder (on S3: a key or a prefix) is there."""
     fs, inner = filesystem(path)
-    with _clear_errors(path):
-        return bool(fs.exists(inner))
+    return bool(_ask(path, lambda: fs.exists(inner)))
 
 
 def size(path: str) -> int:
     """Bytes of a file. Raises InputError where it is missing."""
     fs, inner = filesystem(path)
-    with _clear_errors(path):
-        return int(fs.size(inner))
+    return int(_ask(path, lambda: fs.size(inner)))
 
 
 def list_sizes(folder: str, suffix: str = "") -> dict[str, int]:
     """Path, relative to the folder, and bytes of every file below it, sorted. An absent folder holds none."""
     fs, inner = filesystem(folder)
-    with _clear_errors(folder):
-        found = fs.find(inner, detail=True)
+    found = _ask(folder, lambda: fs.find(inner, detail=True))
     sizes = {name[len(inner) :].lstrip("/"): int(entry["size"]) for name, entry in found.items() if name.endswith(suffix)}
     return {name: sizes[name] for name in sorted(sizes) if name and _TEMPORARY not in name}
 
@@ -107,48 +172,62 @@ def list_files(folder: str, suffix: str = "") -> list[str]:
 
 
 def open_file(path: str):
-    """A binary file-like object to read, closed by the caller. Raises InputError where it is missing."""
+    """A binary file-like object to read parts of, closed by the caller. Raises InputError where it is missing."""
     fs, inner = filesystem(path)
-    with _clear_errors(path):
+
+    def opened():
         if fs.isdir(inner):
             raise IsADirectoryError(path)
         return fs.open(inner, "rb")
 
+    return _ask(path, opened)
+
 
 def read_bytes(path: str) -> bytes:
-    """A whole file. Raises InputError where it is missing."""
-    with open_file(path) as file, _clear_errors(path):
-        return file.read()
+    """A whole file, from S3 in one request. Raises InputError where it is missing."""
+    fs, inner = filesystem(path)
+    return _ask(path, lambda: fs.cat_file(inner, **({"max_concurrency": 1} if is_remote(path) else {})))
+
+
+def read_range(path: str, start: int, stop: int) -> bytes:
+    """The bytes from start to stop of a file, from S3 in one request. Raises InputError where it is missing."""
+    fs, inner = filesystem(path)
+    return _ask(path, lambda: fs.cat_file(inner, start=start, end=stop))
 
 
 def sha256(path: str) -> str:
     """Hex digest of a file's content."""
-    digest = hashlib.sha256()
-    with open_file(path) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    fs, inner = filesystem(path)
+
+    def digest() -> str:
+        total = hashlib.sha256()
+        with fs.open(inner, "rb") as file:
+            while chunk := file.read(_CHUNK):
+                total.update(chunk)
+        return total.hexdigest()
+
+    return _ask(path, digest)
 
 
 @contextlib.contextmanager
 def publish(path: str) -> Iterator[Path]:
     """A local file to write; it becomes `path` when the block ends well and vanishes when it does not."""
     fs, inner = filesystem(path)
-    with _clear_errors(path):
-        if is_remote(path):
-            with tempfile.TemporaryDirectory() as folder:
-                temporary = Path(folder) / "file"
-                yield temporary
-                fs.put_file(str(temporary), inner)
-        else:
-            target = Path(inner)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}-{target.name}")
-            try:
-                yield temporary
-                os.replace(temporary, target)
-            finally:
-                temporary.unlink(missing_ok=True)
+    if is_remote(path):
+        with tempfile.TemporaryDirectory() as folder:
+            temporary = Path(folder) / "file"
+            yield temporary
+            _ask(path, lambda: fs.put_file(str(temporary), inner))
+        return
+    target = Path(inner)
+    temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}-{target.name}")
+    with clear_errors(path):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def publish_bytes(path: str, content: bytes) -> None:
@@ -167,8 +246,12 @@ def publish_folder(local: Path, folder: str) -> None:
 def remove_file(path: str) -> None:
     """Deletes a file if it is there."""
     fs, inner = filesystem(path)
-    with _clear_errors(path), contextlib.suppress(FileNotFoundError):
-        fs.rm_file(inner)
+
+    def remove() -> None:
+        with contextlib.suppress(FileNotFoundError):
+            fs.rm_file(inner)
+
+    _ask(path, remove)
 
 
 def remove_unpublished(folder: str) -> None:

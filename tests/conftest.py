@@ -22,6 +22,7 @@ from pose_diffusion.models.bundle import Bundle, load_bundle
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
 from pose_diffusion.models.official import import_official
+from tests.s3.faults import FaultyS3, faulty
 
 torch.set_num_threads(1)
 
@@ -88,21 +89,27 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def s3_endpoint() -> Iterator[str]:
-    """A real HTTP S3 endpoint in this process; its address goes into the AWS variables for the whole session."""
+def s3_proxy() -> Iterator[FaultyS3]:
+    """A real HTTP S3 server in this process behind a proxy that passes everything on, until a test wants faults."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
+    with faulty(f"http://{host}:{port}", share=0) as proxy:
+        yield proxy
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(s3_proxy: FaultyS3) -> str:
+    """The server's address, which goes into the AWS variables for the whole session."""
     os.environ.update(
         AWS_ACCESS_KEY_ID="test",
         AWS_SECRET_ACCESS_KEY="test",
         AWS_DEFAULT_REGION="us-east-1",
-        AWS_ENDPOINT_URL=url,
+        AWS_ENDPOINT_URL=s3_proxy.endpoint,
         AWS_EC2_METADATA_DISABLED="true",
     )
-    yield url
-    server.stop()
+    return s3_proxy.endpoint
 
 
 @pytest.fixture

@@ -177,7 +177,7 @@ def read(path: str, columns: Sequence[str] | None = None, without: Collection[st
     Raises InputError for a file that is missing, truncated, not Parquet, or no prediction file of this version.
     """
     try:
-        with storage.open_file(path) as file, pq.ParquetFile(file) as parquet:
+        with storage.clear_errors(path), storage.open_file(path) as file, pq.ParquetFile(file) as parquet:
             check_schema(parquet.schema_arrow, path, columns)
             names = columns if columns is not None else parquet.schema_arrow.names
             table = parquet.read(columns=[name for name in names if name not in without])

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as SequenceOf
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,10 @@ from pose_diffusion.data.sequence import Sequence
 from pose_diffusion.errors import InputError
 
 ROW_GROUP = 4096
+_MAGIC = b"PAR1"
+_FOOTER = 1 << 16  # bytes that hold most footers
+_FOOTERS = 256  # are looked at before a job begins
+_AT_ONCE = 16  # files that are asked for while others are under way
 
 
 def write(folder: str, path: str, split: str, sequences: Iterable[Sequence]) -> ShardFile:
@@ -119,21 +124,27 @@ def select(table: pa.Table, selection: Selection) -> pa.Table:
 
 
 def read_evenly(folder: str, manifest: Manifest, selection: Selection, most: int, columns: SequenceOf[str]) -> pa.Table:
-    """At most `most` selected rows, evenly spaced over all of them, in order. Reads the selected files one by one."""
+    """At most `most` selected rows, evenly spaced over all of them, in order. Reads the files that hold one, some at once."""
     files = selection.files(manifest)
-    total = sum(selection.count(file) for file in files)
+    counts = [selection.count(file) for file in files]
+    total = sum(counts)
     wanted = np.unique(np.linspace(0, total - 1, min(most, total)).round().astype(np.int64))
-    parts, start = [], 0
-    for file in files:
-        count = selection.count(file)
-        rows = wanted[(wanted >= start) & (wanted < start + count)] - start
-        start += count
-        if len(rows):
-            table = read(storage.join(folder, file.path), [*schema.KEYS, *columns], manifest.kernels)
-            parts.append(select(table, selection).select(list(columns)).take(pa.array(rows)))
-    if not parts:
+    starts = np.cumsum([0, *counts])
+    parts = [
+        (file, wanted[(wanted >= start) & (wanted < stop)] - start)
+        for file, (start, stop) in zip(files, pairwise(starts), strict=True)
+    ]
+
+    def taken(part: tuple[ShardFile, np.ndarray]) -> pa.Table:
+        file, rows = part
+        table = read(storage.join(folder, file.path), [*schema.KEYS, *columns], manifest.kernels)
+        return select(table, selection).select(list(columns)).take(pa.array(rows))
+
+    with ThreadPoolExecutor(4) as pool:  # each holds a file in memory
+        tables = list(pool.map(taken, [part for part in parts if len(part[1])]))
+    if not tables:
         raise InputError(f"{folder}: no rows selected")
-    return pa.concat_tables(parts)
+    return pa.concat_tables(tables)
 
 
 def batches(table: pa.Table, rows: int) -> Iterator[pa.Table]:
@@ -143,20 +154,34 @@ def batches(table: pa.Table, rows: int) -> Iterator[pa.Table]:
 
 
 def check_footers(folder: str, files: SequenceOf[ShardFile], kernels: int) -> None:
-    """Checks version, columns, K and row count of files by their footers, many at once. Raises InputError for the first bad."""
+    """Checks version, columns, K and row count by the footers of files, or of some evenly spaced ones where there are many.
+
+    A request a file, many at once. Raises InputError for the first bad. Who reads a file whole checks it anyway: this is
+    to say early what is wrong with all.
+    """
 
     def check(file: ShardFile) -> None:
         path = storage.join(folder, file.path)
-        with _parquet(path) as parquet:
+        with _parquet(path, _footer(path, file.bytes)) as parquet:
             found = schema.check_schema(parquet.schema_arrow, path)
             if found != kernels:
                 raise InputError(f"{path}: column 'mixture' has K = {found}, expected {kernels}")
             if parquet.metadata.num_rows != file.rows:
                 raise InputError(f"{path}: {parquet.metadata.num_rows} rows, the manifest says {file.rows}")
 
-    with ThreadPoolExecutor(16) as pool:
-        for _ in pool.map(check, files):
+    chosen = np.unique(np.linspace(0, len(files) - 1, min(_FOOTERS, len(files))).round().astype(int))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for _ in pool.map(check, (files[number] for number in chosen)):
             pass
+
+
+def _footer(path: str, size: int) -> bytes:
+    """A Parquet file of `size` bytes without its rows: magic number, then footer, its length, magic number."""
+    end = storage.read_range(path, max(0, size - _FOOTER), size)
+    length = int.from_bytes(end[-8:-4], "little") + 8
+    if len(end) < length <= size:
+        end = storage.read_range(path, size - length, size)
+    return _MAGIC + end[-length:]
 
 
 def find_bad(folder: str, files: SequenceOf[ShardFile], kernels: int) -> None:
@@ -169,7 +194,7 @@ def find_bad(folder: str, files: SequenceOf[ShardFile], kernels: int) -> None:
 def _parquet(path: str, content: bytes | None = None) -> Iterator[pq.ParquetFile]:
     try:
         opened = storage.open_file(path) if content is None else pa.BufferReader(content)
-        with opened as file, pq.ParquetFile(file) as parquet:
+        with storage.clear_errors(path), opened as file, pq.ParquetFile(file) as parquet:
             yield parquet
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None

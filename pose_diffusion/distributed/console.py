@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 log = logging.getLogger("pose_diffusion")
 
@@ -30,7 +31,7 @@ class _Lines:
 @contextlib.contextmanager
 def console(every: float = 0.5) -> Iterator[Any]:
     """An actor whose `say.remote(line)` logs the line here, while the block lasts."""
-    actor: Any = ray.remote(num_cpus=0)(_Lines).remote()
+    actor: Any = ray.remote(num_cpus=0, scheduling_strategy=here())(_Lines).remote()
     stop = threading.Event()
 
     def pump() -> None:
@@ -47,6 +48,11 @@ def console(every: float = 0.5) -> Iterator[Any]:
         thread.join()
         with contextlib.suppress(ray.exceptions.RayError):
             _show(ray.get(actor.take.remote(), timeout=5))
+
+
+def here() -> Any:
+    """For actors that belong to the driver: on its node, so that they are not lost with another."""
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
 
 
 def _show(lines: list[str]) -> None:

@@ -16,6 +16,7 @@ from pose_diffusion import config_file
 from pose_diffusion.config import Config
 from pose_diffusion.distributed import sieve
 from pose_diffusion.distributed.patience import is_full
+from pose_diffusion.distributed.preflight import preflight
 from pose_diffusion.errors import InputError, RunError
 
 log = logging.getLogger("pose_diffusion")
@@ -35,7 +36,9 @@ def exit_code(
 ) -> int:
     """The exit code of a job; its error, if any, is one line on stderr."""
     try:
-        return main(config_file.parse_arguments(summary, sections, argv)) or 0
+        config = config_file.parse_arguments(summary, sections, argv)
+        preflight(config, sections)
+        return main(config) or 0
     except InputError as error:
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2

@@ -24,9 +24,9 @@ from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import SOURCES
 from pose_diffusion.distributed import tasks
 from pose_diffusion.distributed.job import ray_cluster
-from pose_diffusion.distributed.patience import patiently
 from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.errors import InputError
+from pose_diffusion.patience import patiently
 from pose_diffusion.skeleton import JOINTS
 
 log = logging.getLogger(__name__)

@@ -26,11 +26,11 @@ from pose_diffusion.camera import Camera
 from pose_diffusion.config import InferConfig
 from pose_diffusion.data import predictions, schema, shards
 from pose_diffusion.data.manifest import Selection, ShardFile
-from pose_diffusion.distributed.patience import is_full, patiently
 from pose_diffusion.errors import InputError, StorageError
 from pose_diffusion.estimate import Estimate, Settings, estimate
 from pose_diffusion.lifting import suitable_rows
 from pose_diffusion.models.bundle import load_bundle
+from pose_diffusion.patience import is_full, patiently
 from pose_diffusion.report import partial
 from pose_diffusion.report.partial import Partial
 
@@ -174,10 +174,8 @@ class ShardLifter:
 
 
 def finished(task: Task, file: ShardFile) -> Partial | None:
-    """The figures of a prediction file that this run published before and that is whole; None where it is to be made."""
+    """The figures of a prediction file that is there, if this run published it and it is whole; else None."""
     path = task.output(file)
-    if not patiently(lambda: storage.exists(path), task.infer.retries):
-        return None
     try:
         table = patiently(lambda: predictions.read(path, without=("hypotheses",)), task.infer.retries)
     except StorageError:

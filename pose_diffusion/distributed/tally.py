@@ -12,9 +12,11 @@ from typing import Any
 
 import ray
 
+from pose_diffusion.distributed.console import here
+
 
 class Tally:
-    """The worker's end. Nothing here fails when the actor is gone for a while: its node may be the one that was lost."""
+    """The worker's end. Nothing here fails when the actor does not answer for a while."""
 
     def __init__(self, actor: Any):
         self.actor = actor
@@ -49,7 +51,7 @@ class _Counts:
 @contextlib.contextmanager
 def tally(told: Callable[[int], object], every: float = 1.0) -> Iterator[Tally]:
     """A tally for workers while the block lasts; `told` gets the rows of all shards together every now and then."""
-    counts: Any = ray.remote(num_cpus=0, max_restarts=-1)(_Counts)
+    counts: Any = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here())(_Counts)
     actor = counts.remote()
     stop = threading.Event()
 

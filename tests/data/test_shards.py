@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pose_diffusion import storage
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import schema, shards
 from pose_diffusion.data.manifest import Selection
@@ -191,7 +192,22 @@ def test_a_truncated_file_is_named(folder):
 def test_footers_tell_a_bad_file_among_good_ones(folder):
     manifest = manifests.read(folder)
     rewrite(f"{folder}/split=train/part-00001.parquet", lambda t: t.slice(1))
+    sizes = storage.list_sizes(folder)
+    files = [file.model_copy(update={"bytes": sizes[file.path]}) for file in manifest.files]
     with pytest.raises(InputError, match=r"part-00001\.parquet: 10 rows, the manifest says 11"):
+        shards.check_footers(folder, files, 3)
+
+
+def test_a_footer_larger_than_most_is_read_whole(folder, monkeypatch):
+    monkeypatch.setattr(shards, "_FOOTER", 100)
+    shards.check_footers(folder, manifests.read(folder).files, 3)
+
+
+def test_footers_tell_a_file_that_is_not_parquet(folder):
+    manifest = manifests.read(folder)
+    path = Path(folder) / TRAIN
+    path.write_bytes(bytes(path.stat().st_size))
+    with pytest.raises(InputError, match=r"part-00000\.parquet: cannot be read as Parquet"):
         shards.check_footers(folder, manifest.files, 3)
 
 

@@ -2,8 +2,8 @@ import errno
 
 import pytest
 
-from pose_diffusion.distributed.patience import is_full, patiently
 from pose_diffusion.errors import InputError, RunError, StorageError
+from pose_diffusion.patience import is_full, patiently
 
 
 class Flaky:
