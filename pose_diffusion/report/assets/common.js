@@ -64,13 +64,15 @@ function drawn(make) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", make);
 }
 
+const LEGEND = {orientation: "h", x: 0, y: 1.02, yanchor: "bottom"};
+
 /** A chart by Plotly, which reads some markup in texts: names from the data come escaped. */
 function draw(id, traces, layout) {
   const axis = {gridcolor: tone("grid"), linecolor: tone("field"), zeroline: false, automargin: true, fixedrange: true};
   const whole = {
     font: {family: "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif", size: 13, color: tone("ink")},
     hoverlabel: {bgcolor: tone("paper"), bordercolor: tone("field"), font: {color: tone("ink")}, align: "left"}, margin: {l: 48, r: 22, t: 36, b: 44}, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    hovermode: "closest", legend: {orientation: "h", x: 0, y: 1.02, yanchor: "bottom"}, ...layout,
+    hovermode: "closest", legend: LEGEND, ...layout,
     xaxis: {...axis, ...layout.xaxis}, yaxis: {...axis, ...layout.yaxis},
   };
   [whole.xaxis, whole.yaxis].forEach((axis) => { if (axis.title) axis.title.font = {size: 13}; });
