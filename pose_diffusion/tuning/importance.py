@@ -55,12 +55,12 @@ def importance(values: Mapping[str, Sequence], errors: np.ndarray, epoch: int | 
     count = len(errors)
     varied = [key for key in values if len(set(values[key])) > 1]
     least = max(LEAST_TRIALS, LEAST_TRIALS_A_KEY * len(varied))
-    if not varied:
-        return Importance(trials=count, epoch=epoch, reason="no key took more than one value")
     if count < least:
         return Importance(
             trials=count, epoch=epoch, reason=f"too few trials: {count} with an error, at least {least} are needed"
         )
+    if not varied:
+        return Importance(trials=count, epoch=epoch, reason="no key took more than one value")
     if np.ptp(errors) == 0:
         return Importance(trials=count, epoch=epoch, reason="all trials have the same error")
     fit, falls = _forest(np.stack([_numbers(values[key]) for key in varied], 1), errors)

@@ -6,7 +6,7 @@ const isNumber = (value) => typeof value === "number";
 const quantile = (values, share) => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))];
 
 function duration(seconds) {
-  if (seconds < 100) return [number(seconds, seconds < 10 ? 1 : 0), "s"];
+  if (seconds < 100) return [number(seconds, seconds > 0 && seconds < 10 ? 1 : 0), "s"];
   if (seconds < 6000) return [number(seconds / 60, seconds < 600 ? 1 : 0), "min"];
   return [number(seconds / 3600, seconds < 36000 ? 1 : 0), "h"];
 }
@@ -69,7 +69,7 @@ function curvesChart(search) {
   const room = 0.06 * (top - low) || 1;
   at("curves-note").textContent = high > top + room ? `Errors above ${number(top + room, 0)} mm are off the chart; the highest is ${number(high, 0)} mm.` : "";
   return draw("curves-chart", traces, {
-    xaxis: {title: {text: "epoch"}, rangemode: "tozero", ...(errors.length < 8 ? {dtick: 1} : {})},
+    xaxis: {title: {text: "epoch"}, ...(errors.length < 8 ? {dtick: 1} : {})},
     yaxis: {title: {text: escaped(search.metric)}, range: [low - room, top + room]}, legend: {...LEGEND, traceorder: "reversed"},
   });
 }
@@ -84,20 +84,20 @@ function shade(share) {
 }
 
 function parallelChart(search) {
-  const errors = search.trials.map((trial) => trial.mpjpe).filter(isNumber);
+  // The others' errors would compare short training with long, and push the finished ones together.
+  const finished = (trial) => trial.status === "finished" && isNumber(trial.mpjpe);
+  const ranked = search.trials.filter(finished).map((trial) => trial.mpjpe).sort((a, b) => a - b);
   const axes = [
     ...search.keys.map((key, i) => ({name: key, ...axisOf(search.space[key], search.trials.map((trial) => trial.values[i]))})),
-    ...(errors.length ? [{name: search.metric, ...range(errors, false)}] : []),
+    ...(ranked.length ? [{name: search.metric, ...range(ranked, false)}] : []),
   ];
-  const places = (trial) => axes.map((axis, i) => axis.place(i < search.keys.length ? trial.values[i] : trial.mpjpe));
-  const ranked = search.trials.filter((trial) => trial.status === "finished" && isNumber(trial.mpjpe)).map((trial) => trial.mpjpe).sort((a, b) => a - b);
+  const places = (trial) => axes.map((axis, i) => (i < search.keys.length ? axis.place(trial.values[i]) : finished(trial) ? axis.place(trial.mpjpe) : null));
   const traces = [...search.trials].sort((a, b) => lineDepth(search, a) - lineDepth(search, b)).map((trial) => {
     const {opacity, width, color, dash} = manner(search, trial);
-    const finished = trial.status === "finished" && isNumber(trial.mpjpe);
     return {
       type: "scatter", mode: "lines+markers", x: axes.map((_, i) => i), y: places(trial), connectgaps: true,
-      line: {color: finished ? shade(ranked.length > 1 ? ranked.indexOf(trial.mpjpe) / (ranked.length - 1) : 0) : color, width, dash},
-      marker: {size: 5}, opacity: finished ? 0.9 : opacity, hovertext: card(search, trial, millimetres(trial.mpjpe)), hoverinfo: "text",
+      line: {color: finished(trial) ? shade(ranked.length > 1 ? ranked.indexOf(trial.mpjpe) / (ranked.length - 1) : 0) : color, width, dash},
+      marker: {size: 5}, opacity: finished(trial) ? 0.9 : opacity, hovertext: card(search, trial, millimetres(trial.mpjpe)), hoverinfo: "text",
     };
   });
   const colour = tone("ink");
@@ -134,13 +134,14 @@ function importanceChart(search) {
   const {keys, fit, trials, epoch, reason} = search.importance;
   const entries = Object.entries(keys).reverse();
   at("importance-chart").hidden = !entries.length;
-  const when = epoch !== null && search.mode === "training" ? ` at epoch ${epoch}, which at least three quarters of the trials reached` : "";
+  const when = epoch !== null && search.mode === "training" ? ` at epoch ${epoch}, which at least three quarters of the trials reached,` : "";
   at("importance-note").textContent = entries.length
     ? `Share of the variance of the errors${when} that a random forest over ${counted(trials, "trial")} no longer explains without the key:`
       + ` the fall of its R² on trials that its trees have not seen. With all keys R² is ${number(fit, 2)}; 1 would be a perfect fit.`
       + " Only what varied within the ranges searched can matter here."
     : `Not told: ${reason}.`;
   if (!entries.length) return null;
+  at("importance-chart").style.height = `${Math.max(240, 90 + 36 * entries.length)}px`;
   return draw("importance-chart", [{
     type: "bar", orientation: "h", y: entries.map(([key]) => escaped(brief(key, 30))), x: entries.map(([, fall]) => 100 * Math.max(fall, 0)),
     marker: {color: tone("accent")}, hovertemplate: "%{x:.0f}% of the variance<extra></extra>",

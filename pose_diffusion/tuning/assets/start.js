@@ -80,6 +80,8 @@ if (has.trials) trialTable(null, false);
 
 const failed = trials.filter((trial) => trial.status === "failed");
 if (failed.length) {
-  const rows = failed.map((trial) => [{text: shown(brief(trial.trial, 40))}, {text: trial.reason || "no reason is known", className: "text"}]);
-  at("failed").append(table("Why trials failed", [[{text: "trial"}, {text: "reason", className: "text"}]], rows));
+  const reasons = new Map();
+  failed.forEach(({trial, reason}) => reasons.set(reason, [...(reasons.get(reason) || []), shown(brief(trial, 40))]));
+  const rows = [...reasons].map(([reason, names]) => [{text: names.join(", "), className: "long"}, {text: reason || "no reason is known", className: "text"}]);
+  at("failed").append(table("Why trials failed", [[{text: "trials"}, {text: "reason", className: "text"}]], rows));
 }
