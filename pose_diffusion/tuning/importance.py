@@ -6,8 +6,8 @@ as they are and with one key's value drawn anew from all trials (Breiman, 'Rando
 so averaged over. It tells what mattered within the ranges searched, and nothing beyond them; keys that the search moved
 together share their importance.
 
-Trials stopped early are compared with the rest at an epoch that nearly all of them reached: their last errors would compare
-long training with short.
+Trials stopped early are compared with the rest by the lowest error up to an epoch that nearly all of them reached: errors at
+their ends would compare long training with short.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ LEAST_TRIALS, LEAST_TRIALS_A_KEY = 10, 2
 LEAST_FIT = 0.1
 _REACHED = 0.75
 _TREES = 200
+
+Curve = Sequence[tuple[int, float]]  # (epoch, error), in order
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,10 @@ class Importance:
 def of_trials(trials: pa.Table, keys: Sequence[str]) -> Importance:
     """Importance of the searched keys of a table of trials."""
     rows = trials.to_pylist()
-    epoch = common_epoch([row["curve"] or [] for row in rows])
-    errors = [row["mpjpe"] if epoch is None else _error_at(row["curve"] or [], epoch) for row in rows]
-    known = [number for number, error in enumerate(errors) if error is not None and math.isfinite(error)]
+    curves = [[(p["epoch"], p["mpjpe"]) for p in row["curve"] or [] if finite(p["mpjpe"])] for row in rows]
+    epoch = common_epoch(curves)
+    errors = [row["mpjpe"] if epoch is None else _lowest(curve, epoch) for row, curve in zip(rows, curves, strict=True)]
+    known = [number for number, error in enumerate(errors) if finite(error)]
     values = {key: [rows[number][key] for number in known] for key in keys}
     return importance(values, np.array([errors[number] for number in known], float), epoch)
 
@@ -71,14 +74,19 @@ def importance(values: Mapping[str, Sequence], errors: np.ndarray, epoch: int | 
     return Importance(dict(sorted(by_key.items(), key=lambda item: -item[1])), fit, count, epoch)
 
 
-def common_epoch(curves: Sequence[Sequence[Mapping]]) -> int | None:
+def common_epoch(curves: Sequence[Curve]) -> int | None:
     """The last epoch that three quarters of the curves reached; None where there is none."""
-    reached = sorted((max(point["epoch"] for point in curve) for curve in curves if curve), reverse=True)
+    reached = sorted((curve[-1][0] for curve in curves if curve), reverse=True)
     return reached[math.ceil(_REACHED * len(reached)) - 1] if reached else None
 
 
-def _error_at(curve: Sequence[Mapping], epoch: int) -> float | None:
-    return next((point["mpjpe"] for point in curve if point["epoch"] == epoch), None)
+def finite(value: float | None) -> bool:
+    return value is not None and math.isfinite(value)
+
+
+def _lowest(curve: Curve, epoch: int) -> float | None:
+    """The lowest error up to an epoch; None for a curve that ends before it."""
+    return min(error for at, error in curve if at <= epoch) if curve and curve[-1][0] >= epoch else None
 
 
 def _numbers(values: Sequence) -> np.ndarray:

@@ -13,6 +13,7 @@ import yaml
 
 from pose_diffusion.report.html import filled
 from pose_diffusion.tuning import importance
+from pose_diffusion.tuning.importance import finite
 
 # More would not be told apart, nor fit the page; the table of trials has them all.
 MOST_TRIALS = 400
@@ -23,9 +24,10 @@ _STATUSES = ("finished", "pruned", "failed", "running")
 def build(trials: pa.Table, info: dict[str, Any]) -> str:
     """The whole page, self-contained.
 
-    trials: a row a trial: trial, status, reason, epochs, mpjpe (mm or null), seconds, device, a column for each searched key
-    under its whole name ('diffusion.beta_end'), curve (epoch, mpjpe, loss, seconds). info: space ({key: {'loguniform': [low,
-    high]}}), keys, metric (its name and unit), best (name of the best trial, '' for none), mode ('training' | 'sampling').
+    trials: a row a trial: trial, status, reason, epochs, mpjpe (the lowest so far in mm, or null), seconds, device, a column
+    for each searched key under its whole name ('diffusion.beta_end'; lists as YAML), curve (epoch, mpjpe, loss, seconds).
+    info: space ({key: {'loguniform': [low, high]}}), keys, metric (its name and unit), best (name of the best trial, '' or
+    None for none), mode ('training' | 'sampling').
     """
     keys = list(info["keys"])
     rows = sorted(trials.to_pylist(), key=_rank)
@@ -39,9 +41,9 @@ def build(trials: pa.Table, info: dict[str, Any]) -> str:
         "keys": keys,
         "space": {key: info["space"].get(key, {}) for key in keys},
         "best": None if best is None else best["trial"],
-        "best_yaml": "" if best is None else _yaml(best, keys),
+        "best_yaml": "" if best is None else _yaml(best, info["space"]),
         "counts": {"all": len(rows), **{status: statuses[status] for status in _STATUSES}},
-        "seconds": math.fsum(row["seconds"] for row in rows if _finite(row["seconds"])),
+        "seconds": math.fsum(row["seconds"] for row in rows if finite(row["seconds"])),
         "trials": [_shown(row, keys) for row in rows[:MOST_TRIALS]],
         "left_out": max(0, len(rows) - MOST_TRIALS),
         "importance": dataclasses.asdict(importance.of_trials(trials, keys)),
@@ -52,34 +54,29 @@ def build(trials: pa.Table, info: dict[str, Any]) -> str:
 def _rank(row: dict[str, Any]) -> tuple:
     """Finished trials first, the best of them on top; those with no error last."""
     status = _STATUSES.index(row["status"]) if row["status"] in _STATUSES else len(_STATUSES)
-    return status, row["mpjpe"] if _finite(row["mpjpe"]) else math.inf, row["trial"]
+    return status, row["mpjpe"] if finite(row["mpjpe"]) else math.inf, row["trial"]
 
 
 def _shown(row: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     """A trial as the page's scripts read it: keys' values and curve as lists."""
     kept = {name: row[name] for name in ("trial", "status", "reason", "epochs", "mpjpe", "seconds", "device")}
-    curve = [[point["epoch"], _rounded(point["mpjpe"])] for point in row["curve"] or []]
+    curve = [[point["epoch"], round(point["mpjpe"], 3)] for point in row["curve"] or [] if finite(point["mpjpe"])]
     stride = max(1, math.ceil(len(curve) / MOST_POINTS))
     # Thinned from the end: a curve's last point is the trial's error.
     return {**kept, "values": [row[key] for key in keys], "curve": curve[::-1][::stride][::-1]}
 
 
-def _yaml(row: dict[str, Any], keys: Sequence[str]) -> str:
+def _yaml(row: dict[str, Any], space: dict[str, dict]) -> str:
     """The searched keys of a trial as they stand in a config file."""
     sections: dict[str, dict[str, Any]] = {}
-    for key in keys:
+    for key, distribution in space.items():
         section, _, name = key.partition(".")
-        if row[key] is not None:
-            sections.setdefault(section, {})[name] = row[key]
+        value = row[key]
+        if isinstance(value, str) and value not in next(iter(distribution.values())):
+            value = yaml.safe_load(value)  # a list, which the table's column holds as YAML
+        if value is not None:
+            sections.setdefault(section, {})[name] = value
     return yaml.safe_dump(sections, sort_keys=False, allow_unicode=True)
-
-
-def _finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)
-
-
-def _rounded(value: float | None) -> float | None:
-    return float(f"{value:.6g}") if value is not None else None
 
 
 def _plain(value: Any) -> Any:

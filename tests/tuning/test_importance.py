@@ -84,6 +84,14 @@ def test_pruned_trials_are_compared_at_an_epoch_that_most_reached() -> None:
     assert next(iter(found.keys)) == "diffusion.beta_end"
 
 
+def test_epochs_that_were_not_evaluated_do_not_count() -> None:
+    rows = search(40)
+    for row in rows:
+        row["curve"] = [point | {"mpjpe": None if point["epoch"] % 3 else point["mpjpe"]} for point in row["curve"]]
+    found = of_trials(table(rows), list(SPACE))
+    assert (found.epoch, found.trials) == (3, 40)
+
+
 def test_trials_without_an_error_are_left_out() -> None:
     rows = [*search(30), *(trial(f"x{i}", status="failed", mpjpe=None, curve=[]) for i in range(5))]
     assert of_trials(table(rows), list(SPACE)).trials == 30
@@ -91,4 +99,4 @@ def test_trials_without_an_error_are_left_out() -> None:
 
 @pytest.mark.parametrize(("lengths", "epoch"), [([], None), ([0], None), ([3], 3), ([4, 4, 8, 15], 4), ([15, 15, 15, 4], 15)])
 def test_the_common_epoch_is_the_last_that_three_quarters_reached(lengths: list[int], epoch: int | None) -> None:
-    assert common_epoch([[{"epoch": e} for e in range(1, length + 1)] for length in lengths]) == epoch
+    assert common_epoch([[(e, 60.0) for e in range(1, length + 1)] for length in lengths]) == epoch

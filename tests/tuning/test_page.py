@@ -65,6 +65,13 @@ def test_the_excerpt_of_the_best_trial_is_its_settings(plain: Path) -> None:
     }
 
 
+def test_the_excerpt_of_the_best_trial_has_lists_as_lists() -> None:
+    space = {"diffusion.step_list": {"choice": [[0, 6], [0, 4, 8]]}, "diffusion.schedule": {"choice": ["[x]", "linear"]}}
+    row = trial("t0", **{"diffusion.step_list": "[0, 6]", "diffusion.schedule": "[x]"})
+    held = data(build(table([row], space), info(best="t0", space=space)))
+    assert yaml.safe_load(held["best_yaml"]) == {"diffusion": {"step_list": [0, 6], "schedule": "[x]"}}
+
+
 def test_seconds_add_up_over_all_trials(plain: Path) -> None:
     assert data(plain)["seconds"] == pytest.approx(sum(row["seconds"] for row in search()))
 
@@ -80,7 +87,7 @@ def test_what_is_not_a_number_is_shown_as_missing() -> None:
     row = trial("t0", status="failed", mpjpe=float("nan"), seconds=float("nan"), curve=curve)
     held = data(build(table([row]), info()))
     assert held["trials"][0]["mpjpe"] is None
-    assert held["trials"][0]["curve"] == [[1, None]]
+    assert held["trials"][0]["curve"] == []
     assert held["seconds"] == 0
 
 
@@ -124,7 +131,7 @@ def test_each_trial_has_a_line_through_the_settings(plain: Path, opened: Callabl
 def test_a_log_range_is_cut_at_powers_of_ten_and_choices_stand_in_steps(plain: Path, opened: Callable[..., Page]) -> None:
     page = opened(plain)
     assert page.evaluate("axisOf({loguniform: [1e-4, 1e-2]}, [2e-3]).place(1e-3)") == pytest.approx(0.5)
-    assert page.evaluate("axisOf({choice: ['b', 'a', 'c']}, ['b', 'a', 'c']).ticks") == [[0, "a"], [0.5, "b"], [1, "c"]]
+    assert page.evaluate("axisOf({choice: ['b', 'a', 'c']}, ['b', 'a', 'c']).ticks") == [[0, "b"], [0.5, "a"], [1, "c"]]
     assert page.evaluate("axisOf({grid: [32, 96]}, [96, 32]).ticks") == [[0, "32"], [1, "96"]]
 
 

@@ -14,14 +14,17 @@ function axisOf(distribution, values) {
   const [kind, given = []] = Object.entries(distribution)[0] || ["", []];
   const known = values.filter((value) => value !== null);
   const numeric = known.every((value) => typeof value === "number");
-  if (!numeric || kind === "choice" || kind === "grid") return steps(known, numeric);
+  if (!numeric || kind === "choice" || kind === "grid") return steps(known, numeric ? null : given);
   const ends = [...given, ...known].filter((value) => typeof value === "number");
   return range(ends, kind === "loguniform" && ends.every((value) => value > 0));
 }
 
-/** Values that stand apart, one step each. */
-function steps(known, numeric) {
-  const each = [...new Set(known)].sort((a, b) => (numeric ? a - b : String(a) < String(b) ? -1 : 1));
+/** Values that stand apart, one step each: numbers by size, others in the order in which they were given. */
+function steps(known, given) {
+  // A list is given as one, and comes in the table as its text.
+  const text = (value) => (typeof value === "string" ? value : JSON.stringify(value)).replaceAll(" ", "");
+  const order = given && given.map(text);
+  const each = [...new Set(known)].sort((a, b) => (order ? order.indexOf(text(a)) - order.indexOf(text(b)) : a - b));
   const place = (value) => (each.includes(value) ? (each.length > 1 ? each.indexOf(value) / (each.length - 1) : 0.5) : null);
   // Names without room for all of them: every second, third, ...
   const stride = Math.ceil(each.length / 12);

@@ -134,7 +134,7 @@ function importanceChart(search) {
   const {keys, fit, trials, epoch, reason} = search.importance;
   const entries = Object.entries(keys).reverse();
   at("importance-chart").hidden = !entries.length;
-  const when = epoch !== null && search.mode === "training" ? ` at epoch ${epoch}, which at least three quarters of the trials reached,` : "";
+  const when = epoch !== null && search.mode === "training" ? ` up to epoch ${epoch}, which at least three quarters of the trials reached,` : "";
   at("importance-note").textContent = entries.length
     ? `Share of the variance of the errors${when} that a random forest over ${counted(trials, "trial")} no longer explains without the key:`
       + ` the fall of its R² on trials that its trees have not seen. With all keys R² is ${number(fit, 2)}; 1 would be a perfect fit.`
@@ -193,7 +193,7 @@ function costChart(search) {
   const costs = known.map((trial) => trial.seconds);
   const log = Math.max(...costs) > 20 * Math.min(...costs);
   const kind = devices.length === 1 && devices[0] ? `${escaped(brief(devices[0], 20))} seconds` : "seconds";
-  at("cost-note").textContent = (search.mode === "training" ? "Seconds of training and evaluation of a trial." : "Seconds of evaluation with a setting.")
+  at("cost-note").textContent = (search.mode === "training" ? "Seconds of training of a trial." : "Seconds of evaluation with a setting.")
     + " On the front are finished trials that no other beats in both"
     + (devices.length > 1 ? ", a front for each device: their seconds do not compare." : ".")
     + (known.some((trial) => trial.status === "pruned") ? " Pruned trials stand where they were stopped." : "");
