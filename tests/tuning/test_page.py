@@ -124,6 +124,15 @@ def test_every_chart_is_drawn(plain: Path, opened: Callable[..., Page]) -> None:
     assert page.evaluate(drawn) == ["curves-chart", "parallel-chart", "importance-chart", "cost-chart"]
 
 
+def test_charts_turn_dark_with_the_screen(plain: Path, opened: Callable[..., Page]) -> None:
+    page = opened(plain)
+    colour = "getComputedStyle(document.querySelector('#curves-chart .xtick text')).fill"
+    light = page.evaluate(colour)
+    page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    page.wait(300)
+    assert (light, page.evaluate(colour)) == ("rgb(31, 41, 51)", "rgb(228, 233, 239)")
+
+
 def test_each_trial_has_a_line_through_the_settings(plain: Path, opened: Callable[..., Page]) -> None:
     assert opened(plain).evaluate("document.querySelectorAll('#parallel-chart path.js-line').length") == 24
 

@@ -42,7 +42,7 @@ function jointsChart(report, skeleton) {
       type: "scatter", mode: "markers+text", x, y, hovertext: hover, hoverinfo: "text",
       text: errors.map((error) => number(error, 0)), textposition: skeleton.drawn.map((point) => point[2]), textfont: {size: 12},
       marker: {
-        size: errors.map((error) => 12 + 16 * Math.sqrt(error / most)), color: errors, colorscale: "Cividis", reversescale: true,
+        size: errors.map((error) => 12 + 16 * Math.sqrt(error / most)), color: errors, colorscale: "Cividis", reversescale: !dark.matches, // the largest stand out
         cmin: 0, cmax: most, opacity: 1, line: {color: tone("paper"), width: 1.5},
       },
     },

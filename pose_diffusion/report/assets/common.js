@@ -58,10 +58,12 @@ function pairTable(place, values) {
 /** A colour of the style sheet, which knows light and dark. */
 const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
+const dark = matchMedia("(prefers-color-scheme: dark)");
+
 /** Draws now, and again whenever the reader's screen turns light or dark. */
 function drawn(make) {
   make();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", make);
+  dark.addEventListener("change", make);
 }
 
 const LEGEND = {orientation: "h", x: 0, y: 1.02, yanchor: "bottom"};
