@@ -76,7 +76,14 @@ def _yaml(row: dict[str, Any], space: dict[str, dict]) -> str:
             value = yaml.safe_load(value)  # a list, which the table's column holds as YAML
         if value is not None:
             sections.setdefault(section, {})[name] = value
-    return yaml.safe_dump(sections, sort_keys=False, allow_unicode=True)
+    return yaml.dump(sections, Dumper=_OneLineLists, sort_keys=False, allow_unicode=True)
+
+
+class _OneLineLists(yaml.SafeDumper):
+    """[0, 6] as people write it, not over two lines."""
+
+
+_OneLineLists.add_representer(list, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, True))
 
 
 def _plain(value: Any) -> Any:

@@ -199,6 +199,16 @@ def test_a_search_with_little_to_show_hides_what_it_lacks(
     assert page.errors == []
 
 
+def test_a_best_trial_that_was_pruned_is_said_to_be(folder: Path, opened: Callable[..., Page]) -> None:
+    (folder / "early.html").write_text(
+        build(table([trial("t0", status="pruned"), trial("t1", status="running")]), info(best="t0"))
+    )
+    page = opened(folder / "early.html")
+    note = page.evaluate("document.querySelector('#headline-note').textContent")
+    assert "None has finished; the best so far is pruned." in note  # type: ignore[operator]
+    assert page.errors == []
+
+
 def test_a_search_of_names_alone_is_drawn(folder: Path, opened: Callable[..., Page]) -> None:
     space = {"diffusion.schedule": {"choice": ["linear", "cosine"]}}
     page = opened(written(folder / "names.html", [trial("t0"), trial("t1", **{"diffusion.schedule": "cosine"})], space=space))

@@ -57,7 +57,7 @@ function curvesChart(search) {
       x: trial.curve.map(([epoch]) => epoch), y: trial.curve.map(([, error]) => error),
       marker: {
         color: line.color, size: trial.curve.map((_, i) => (i === last ? (trial.status === "finished" ? 6 : 7) : 3)),
-        symbol: trial.curve.map((_, i) => (i < last ? "circle" : {failed: "x", pruned: "line-ns-open"}[trial.status] || "circle")),
+        symbol: trial.curve.map((_, i) => (i < last ? "circle" : {failed: "x", pruned: "circle-open"}[trial.status] || "circle")),
       },
       hovertext: trial.curve.map(([epoch, error]) => card(search, trial, `epoch ${epoch}: ${millimetres(error)}`)), hoverinfo: "text",
     };
