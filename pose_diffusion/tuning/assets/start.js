@@ -34,7 +34,7 @@ at("best-yaml").textContent = search.best_yaml;
 at("headline-note").textContent = best
   ? `Error: ${search.metric}${search.mode === "training" ? ", the lowest of a trial's epochs" : ""}.`
     + (best.status === "finished" ? "" : ` None has finished; the best so far is ${STATUSES[best.status] || best.status}.`)
-    + " The best was chosen by it among the trials: on other data its error will be somewhat higher."
+    + " The best was chosen by it among the trials: on other data its error is likely to be somewhat higher."
   : "No trial has an error yet, so there is no best setting.";
 
 if (has.curves) drawn(() => curvesChart(search));
