@@ -46,6 +46,7 @@ def build(trials: pa.Table, info: dict[str, Any]) -> str:
         "seconds": math.fsum(row["seconds"] for row in rows if finite(row["seconds"])),
         "trials": [_shown(row, keys) for row in rows[:MOST_TRIALS]],
         "left_out": max(0, len(rows) - MOST_TRIALS),
+        "failures": _failures(rows),
         "importance": dataclasses.asdict(importance.of_trials(trials, keys)),
     }
     return filled("pose_diffusion.tuning", _plain(data))
@@ -62,8 +63,17 @@ def _shown(row: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     kept = {name: row[name] for name in ("trial", "status", "reason", "epochs", "mpjpe", "seconds", "device")}
     curve = [[point["epoch"], round(point["mpjpe"], 3)] for point in row["curve"] or [] if finite(point["mpjpe"])]
     stride = max(1, math.ceil(len(curve) / MOST_POINTS))
-    # Thinned from the end: a curve's last point is the trial's error.
+    # Thinned from the end: the last point tells where a trial ended.
     return {**kept, "values": [row[key] for key in keys], "curve": curve[::-1][::stride][::-1]}
+
+
+def _failures(rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Reasons and the trials that failed for them, the most frequent first."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row["status"] == "failed":
+            reasons.setdefault(row["reason"] or "", []).append(row["trial"])
+    return sorted(reasons.items(), key=lambda item: -len(item[1]))
 
 
 def _yaml(row: dict[str, Any], space: dict[str, dict]) -> str:
@@ -72,7 +82,7 @@ def _yaml(row: dict[str, Any], space: dict[str, dict]) -> str:
     for key, distribution in space.items():
         section, _, name = key.partition(".")
         value = row[key]
-        if isinstance(value, str) and value not in next(iter(distribution.values())):
+        if isinstance(value, str) and value not in next(iter(distribution.values()), ()):
             value = yaml.safe_load(value)  # a list, which the table's column holds as YAML
         if value is not None:
             sections.setdefault(section, {})[name] = value

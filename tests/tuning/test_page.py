@@ -93,12 +93,14 @@ def test_what_is_not_a_number_is_shown_as_missing() -> None:
 
 def test_many_long_trials_stay_under_ten_megabytes() -> None:
     curve = [{"epoch": e, "mpjpe": 60 + 1 / (e + 3), "loss": 1.0, "seconds": 1.0 * e} for e in range(1, 402)]
-    rows = [trial(f"t{i:04}", curve=curve, mpjpe=60 + i / 7) for i in range(MOST_TRIALS + 30)]
+    rows = [trial(f"t{i:04}", curve=curve, mpjpe=60 + i / 7) for i in range(MOST_TRIALS + 29)]
+    rows += [trial("t9999", status="failed", reason="out of memory", mpjpe=None)]
     made = build(table(rows), info(best="t0000"))
     held = data(made)
     assert len(made.encode()) < 10e6
     assert held["left_out"] == 30
     assert held["counts"]["all"] == MOST_TRIALS + 30
+    assert held["failures"] == [["out of memory", ["t9999"]]]
     assert all(len(row["curve"]) <= MOST_POINTS and row["curve"][-1][0] == 401 for row in held["trials"])
 
 

@@ -48,7 +48,7 @@ function layered(search, trials) {
 }
 
 function curvesChart(search) {
-  const learned = search.trials.filter((trial) => trial.curve.some(([, error]) => isNumber(error)));
+  const learned = search.trials.filter((trial) => trial.curve.length);
   const traces = layered(search, learned).map(({trial, group, first}) => {
     const {opacity, ...line} = manner(search, trial);
     const last = trial.curve.length - 1;
@@ -63,9 +63,9 @@ function curvesChart(search) {
     };
   });
   // First epochs stand far above the rest, which is what one wants to tell apart.
-  const errors = learned.flatMap((trial) => trial.curve.map(([, error]) => error)).filter(isNumber);
+  const errors = learned.flatMap((trial) => trial.curve.map(([, error]) => error));
   const [low, high] = [Math.min(...errors), Math.max(...errors)];
-  const top = Math.max(quantile(errors, 0.9), ...learned.filter((trial) => trial.status === "finished").map((trial) => trial.curve.at(-1)[1] ?? 0));
+  const top = Math.max(quantile(errors, 0.9), ...learned.filter((trial) => trial.status === "finished").map((trial) => trial.curve.at(-1)[1]));
   const room = 0.06 * (top - low) || 1;
   at("curves-note").textContent = high > top + room ? `Errors above ${number(top + room, 0)} mm are off the chart; the highest is ${number(high, 0)} mm.` : "";
   return draw("curves-chart", traces, {
@@ -74,7 +74,7 @@ function curvesChart(search) {
   });
 }
 
-/** From best (0) to worst (1): blue, grey, orange as the style sheet has them. */
+/** From best (0) to worst (1): from blue over mauve to orange, as the style sheet has them. */
 function shade(share) {
   const parts = (name) => tone(name).match(/[0-9a-f]{2}/gi).map((pair) => parseInt(pair, 16));
   const [from, to] = share < 0.5 ? ["left", "between"] : ["between", "right"];

@@ -7,7 +7,7 @@ const has = {
   trials: trials.length > 0,
   keys: search.keys.length > 0 && trials.length > 0,
   errors: trials.some((trial) => isNumber(trial.mpjpe) && trial.seconds > 0),
-  curves: search.mode === "training" && trials.some((trial) => trial.curve.some(([, error]) => isNumber(error))),
+  curves: search.mode === "training" && trials.some((trial) => trial.curve.length),
 };
 document.querySelectorAll("[data-needs]").forEach((part) => { part.hidden = !has[part.dataset.needs]; });
 
@@ -80,10 +80,8 @@ function trialTable(column, down) {
 }
 if (has.trials) trialTable(null, false);
 
-const failed = trials.filter((trial) => trial.status === "failed");
-if (failed.length) {
-  const reasons = new Map();
-  failed.forEach(({trial, reason}) => reasons.set(reason, [...(reasons.get(reason) || []), shown(brief(trial, 40))]));
-  const rows = [...reasons].map(([reason, names]) => [{text: names.join(", "), className: "long"}, {text: reason || "no reason is known", className: "text"}]);
+if (search.failures.length) {
+  const named = (names) => `${names.slice(0, 20).map((name) => shown(brief(name, 40))).join(", ")}${names.length > 20 ? `, ${names.length - 20} more` : ""}`;
+  const rows = search.failures.map(([reason, names]) => [{text: named(names), className: "long"}, {text: reason || "no reason is known", className: "text"}]);
   at("failed").append(table("Why trials failed", [[{text: "trials"}, {text: "reason", className: "text"}]], rows));
 }
