@@ -1,7 +1,7 @@
 // The report's charts.
 
 const COLOURS = {lifter: "#e69f00", oracle: "#7a7a7a"};
-const MORE_COLOURS = ["#009e73", "#cc79a7", "#56b4e9", "#8c510a"];
+const MORE_COLOURS = ["#009e73", "#cc79a7", "#d55e00", "#8c7aa9"];
 const MOST_BARS = 60;
 
 function colourOf(report, method) {
