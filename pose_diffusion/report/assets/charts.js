@@ -70,7 +70,7 @@ function errorsChart(report) {
     }
     return {
       type: "scatter", mode: "lines", name: methodName(method), x, y, line: {color: colourOf(report, method), width: 2},
-      fill: method === report.final ? "tozeroy" : "none", fillcolor: "rgba(0, 114, 178, 0.12)",
+      fill: method === report.final ? "tozeroy" : "none", fillcolor: `${colourOf(report, method)}22`,
       hovertemplate: "%{x:.0f} mm: %{y:.2f}%<extra>" + methodName(method) + "</extra>",
     };
   });
