@@ -47,6 +47,7 @@ def test_a_list_is_given_on_the_command_line(yaml_file):
         ("train: {workers: 0}", "key 'train.workers': expected a number of at least 1, or a range [least, most]"),
         ("train: {workers: [4, 1]}", "key 'train.workers': expected a number of at least 1, or a range [least, most]"),
         ("train: {workers: [1, 2, 4]}", "key 'train.workers': expected a number"),
+        ("train: {workers: []}", "key 'train.workers': expected a number"),
         ("train: {workers: many}", "key 'train.workers': expected a number"),
         ("ray: {cpu_label: cpu}", "key 'ray.cpu_label'"),
         ("train: {ema: 1.0}", "key 'train.ema'"),

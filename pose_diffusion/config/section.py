@@ -23,10 +23,10 @@ def _location(path: str, info: ValidationInfo) -> str:
 
 def _workers(value: object) -> object:
     """One number or [least, most]; one message for both kinds of mistake."""
-    both = value if isinstance(value, list | tuple) else [value]
-    if any(type(number) is not int or number < 1 for number in both) or len(both) > 2 or list(both) != sorted(both):
+    least, most = value if isinstance(value, list | tuple) and len(value) == 2 else (value, value)
+    if type(least) is not int or type(most) is not int or not 1 <= least <= most:
         raise ValueError("expected a number of at least 1, or a range [least, most]")
-    return tuple(both) if len(both) == 2 else both[0]
+    return least if least == most else (least, most)
 
 
 # A file or folder, local or s3://.

@@ -31,8 +31,8 @@ def cpu_shares(config: Config, gpu: bool, side_by_side: int = 1) -> tuple[float,
     elastic = least < most
     if gpu and (elastic or there.get("GPU", 0) < most):
         return 1.0, 1.0  # machines that are yet to come, which have more CPUs than GPUs
-    if workers < cpus and not elastic:
-        return 1.0, 1.0
+    if workers < cpus and not elastic and not config.ray.cpu_label:
+        return 1.0, 1.0  # a whole CPU is left somewhere, and reading may be anywhere
     to_a_cpu = 1 if elastic else math.ceil(workers / cpus)
     # Rounded down: shares that add up to a hair more than there is would wait for ever.
     return math.floor(1000 * (1 - _READING) / to_a_cpu) / 1000, _READING

@@ -25,6 +25,10 @@ def test_every_cpu_keeps_room_for_reading(workers, shares):
     assert cpu_shares(config(f"train.workers={workers}"), gpu=False) == shares
 
 
+def test_nodes_that_read_are_never_filled_by_a_worker():
+    assert cpu_shares(config("train.workers=1", "ray.cpu_label=role=cpu"), gpu=False) == (0.9, 0.1)
+
+
 def test_runs_side_by_side_share_the_cpus():
     assert cpu_shares(config("train.workers=1"), gpu=False, side_by_side=4) == (0.45, 0.1)
 
