@@ -42,9 +42,13 @@ def join(base: str, *parts: str) -> str:
     return "/".join([str(base).rstrip("/"), *(part.strip("/") for part in parts)])
 
 
-def absolute(path: str) -> str:
-    """A local path made absolute; '' and remote paths as they are."""
-    return path if not path or is_remote(path) else os.path.abspath(path)
+def absolute(path: str, root: str = "") -> str:
+    """A relative path placed below the root, or below the working directory without one; '' and whole paths as they are."""
+    if not path or is_remote(path):
+        return path
+    if is_remote(root) and not os.path.isabs(path):
+        return join(root, os.path.normpath(path))
+    return os.path.abspath(os.path.join(root, path))
 
 
 def filesystem(path: str) -> tuple[fsspec.AbstractFileSystem, str]:

@@ -171,7 +171,7 @@ def _lift_all(task: Task, files: list[ShardFile], progress: Progress) -> Iterato
     if not files:
         return
     items = [{"file": pickle.dumps(file)} for file in files]
-    with tally(progress.reached) as counts:
+    with tally(task.infer.output, progress.reached) as counts:
         dataset = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
             ShardLifter,
             fn_constructor_args=(task, counts),

@@ -17,6 +17,7 @@ from pose_diffusion.distributed.infer import infer
 from pose_diffusion.errors import InputError, RunError
 from tests.data.poses import sequence, write_folder
 from tests.distributed.archives import hashes, keys, settings, write_archive, write_bundle
+from tests.distributed.prometheus import exported
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -53,6 +54,11 @@ def test_the_report_counts_every_pose(lifted: tuple[Path, dict]) -> None:
     assert report["counts"] == {"files": 4, "poses": 120, "poses_with_truth": 120, "skipped": 0}
     assert report["methods"] == ["lifter", "diffusion", "mean", "oracle"]
     assert report["oracle"] == "oracle"
+
+
+def test_prometheus_sees_how_many_poses_were_lifted(lifted: tuple[Path, dict]) -> None:
+    name = "ray_pose_diffusion_lifted_poses_total"
+    assert exported(str(lifted[0]), {name})[name] == 120
 
 
 def test_running_again_makes_nothing_anew(bundle: str, archive: Path, lifted: tuple[Path, dict]) -> None:
