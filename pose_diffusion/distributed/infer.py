@@ -179,7 +179,7 @@ def _lift_all(task: Task, files: list[ShardFile], progress: Progress) -> Iterato
             num_cpus=task.threads,
             num_gpus=1 if task.device == "cuda" else None,
             compute=ray.data.ActorPoolStrategy(
-                size=task.infer.workers,
+                size=min(task.infer.workers, len(files)),
                 max_tasks_in_flight_per_actor=task.infer.shards_in_hand,
                 max_concurrent_calls_per_actor=task.infer.shards_in_hand,
                 enable_true_multi_threading=True,
