@@ -71,13 +71,16 @@ def ray_cluster(config: Config) -> Iterator[None]:
         except ConnectionError as error:
             raise InputError(f"key 'ray.address': no Ray cluster answers at {address}: {_one_line(error)}") from None
     else:
-        ray.init(
-            address="local",
-            num_cpus=config.ray.num_cpus,
-            include_dashboard=True,  # Train and Tune ask it for the state of placement groups, and hang without
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        try:
+            ray.init(
+                address="local",
+                num_cpus=config.ray.num_cpus,
+                include_dashboard=True,  # Train and Tune ask it for the state of placement groups, and hang without
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except Exception as error:  # plain ones, of a part of Ray that did not answer in time
+            raise RunError(f"Ray did not start on this machine: {_one_line(error)}") from error
     if on_sigterm is _stop:  # a job's, which ray.init replaces by its own and by one that prints a C++ stack
         signal.signal(signal.SIGTERM, _stop)
     try:

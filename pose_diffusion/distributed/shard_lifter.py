@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 PREDICTIONS = "predictions"
 RUN = "pose_diffusion.run"
 _STARTS = 4  # of a shard whose worker dies, before it is given up
-_GROUP = 2048  # poses between two looks at the progress
+_GROUP = 2048  # poses, hypotheses counted, between two looks at the progress
 
 
 class Tally(Protocol):
@@ -156,7 +156,7 @@ class ShardLifter:
         keys = row_keys(rows, task.infer.seed)
         intrinsic = row_intrinsics(rows, task.cameras) if task.cameras else None
         a_pass = max(1, self.rows // (2 if task.infer.flips else 1))
-        group = a_pass * -(-_GROUP // a_pass)  # whole passes, so that a shard's last one alone is padded
+        group = a_pass * -(-_GROUP // (a_pass * task.infer.hypotheses))  # whole passes, so that the last one alone is padded
         parts = []
         with self._precision():
             for start in range(0, len(mixture), group):
