@@ -24,7 +24,7 @@ def worker_range(config: Config) -> tuple[int, int]:
 
 
 def cpu_shares(config: Config, gpu: bool, side_by_side: int = 1) -> tuple[float, float | None]:
-    """The CPUs of a worker, and of a task that reads where not a whole one is left to it. side_by_side: runs that share them."""
+    """The CPUs of a worker, and of a task that reads where no whole one is left to it. side_by_side: runs that share them."""
     least, most = worker_range(config)
     there = ray.cluster_resources()
     cpus, workers = max(1, int(there.get("CPU", 1))), most * side_by_side
