@@ -46,6 +46,8 @@ def stream(
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True  # else the order of tasks leaks into the order of rows
     context.raise_original_map_exception = True
+    # Ray's newer reader lists files with a task that always takes a whole CPU; the older one lists them here.
+    context.use_datasource_v2 = cpus is None
     dataset = ray.data.read_parquet(
         [f"{root}/{file.path}" for file in selection.files(manifest)],
         filesystem=filesystem,

@@ -15,7 +15,7 @@ def config(*overrides: str):
 @pytest.mark.parametrize(
     ("workers", "shares"),
     [
-        ("1", (1.0, 1.0)),  # a whole CPU is left to reading
+        ("1", (1.0, None)),  # a whole CPU is left to reading
         ("2", (0.9, 0.1)),
         ("3", (0.45, 0.1)),  # two on one of the CPUs
         ("[1, 8]", (0.9, 0.1)),  # as many as there come to be CPUs
@@ -34,7 +34,7 @@ def test_runs_side_by_side_share_the_cpus():
 
 
 def test_machines_with_gpus_that_are_yet_to_come_have_a_cpu_for_each():
-    assert cpu_shares(config("train.workers=16"), gpu=True) == (1.0, 1.0)
+    assert cpu_shares(config("train.workers=16"), gpu=True) == (1.0, None)
 
 
 @pytest.mark.parametrize(("workers", "expected"), [("3", 3), ("[1, 4]", (1, 4))])
