@@ -15,7 +15,9 @@ import hashlib
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -187,6 +189,18 @@ def read_bytes(path: str) -> bytes:
     """A whole file, from S3 in one request. Raises InputError where it is missing."""
     fs, inner = filesystem(path)
     return _ask(path, lambda: fs.cat_file(inner, **({"max_concurrency": 1} if is_remote(path) else {})))
+
+
+def read_ahead(paths: Iterable[str], most: int = 16) -> Iterator[bytes]:
+    """Whole files in order; some are read while earlier ones are worked on, as a small file on S3 is all waiting."""
+    with ThreadPoolExecutor(most) as pool:
+        ahead: deque[Future[bytes]] = deque()
+        for path in paths:
+            ahead.append(pool.submit(read_bytes, path))
+            if len(ahead) > most:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def read_range(path: str, start: int, stop: int) -> bytes:
