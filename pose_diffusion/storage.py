@@ -75,20 +75,22 @@ def arrow_filesystem(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
 class _ArrowS3(pyarrow.fs.S3FileSystem):
     """pyarrow's client for a bucket, set up like s3fs's: it knows neither AWS_ENDPOINT_URL nor, unpickled, its retries."""
 
-    def __init__(self, bucket: str):
+    def __init__(self, bucket: str, region: str = ""):
         self.bucket = bucket
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
         scheme, _, host = endpoint.rstrip("/").rpartition("://")
+        if not region:
+            region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1") if host else pyarrow.fs.resolve_s3_region(bucket)
         super().__init__(
             endpoint_override=host or None,
             scheme=scheme or "https",
-            region=os.environ.get("AWS_DEFAULT_REGION", "us-east-1") if host else pyarrow.fs.resolve_s3_region(bucket),
+            region=region,
             connect_timeout=_CONNECT_S,
             retry_strategy=pyarrow.fs.AwsStandardS3RetryStrategy(max_attempts=int(os.environ.get("AWS_MAX_ATTEMPTS", _TRIES))),
         )
 
     def __reduce__(self) -> tuple:
-        return _ArrowS3, (self.bucket,)
+        return _ArrowS3, (self.bucket, self.region)
 
 
 def _ask(path: str, call: Callable[[], Result]) -> Result:
