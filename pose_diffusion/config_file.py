@@ -21,9 +21,10 @@ from pose_diffusion.config import Config, Section
 from pose_diffusion.errors import InputError
 
 
-def load(path: str | None = None, overrides: Sequence[str] = ()) -> Config:
+def load(path: str | None = None, overrides: Sequence[str] = (), root: str = "") -> Config:
     """The config of a YAML file (local or s3://; None is all defaults) with 'section.key=value' overrides on top.
 
+    root: where relative paths are, a folder or s3://; '' is the working directory.
     Raises InputError for a missing file, bad YAML, an unknown key, a wrong type or a value out of range.
     """
     values = _read_yaml(path) if path else {}
@@ -36,14 +37,14 @@ def load(path: str | None = None, overrides: Sequence[str] = ()) -> Config:
         if not isinstance(values[section], dict):
             raise InputError(f"{path}: key '{section}': expected a mapping")
         values[section][name] = _parse_value(override, text)
-    return from_dict(values, where=path or "command line")
+    return from_dict(values, where=path or "command line", root=root)
 
 
-def from_dict(values: dict, where: str = "config") -> Config:
+def from_dict(values: dict, where: str = "config", root: str = "") -> Config:
     """The config that plain nested dicts describe. Raises InputError naming `where` and the key."""
     _check_keys(values, where)
     try:
-        return Config.model_validate(values)
+        return Config.model_validate(values, context={"root": root})
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -73,14 +74,15 @@ def describe(sections: Iterable[str]) -> str:
 
 
 def parse_arguments(summary: str, sections: Sequence[str], argv: Sequence[str] | None = None) -> Config:
-    """The config of a job's command line: `--config FILE [section.key=value ...]`; --help lists the sections' keys."""
+    """The config of a job's command line: `--config FILE --root FOLDER section.key=value ...`; --help lists the keys."""
     parser = argparse.ArgumentParser(
         description=summary, epilog="keys:\n" + describe(sections), formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--config", metavar="FILE", help="YAML file, local or s3://; without it every key has its default")
+    parser.add_argument("--root", default="", metavar="FOLDER", help="where relative paths are, a folder or s3://bucket/prefix")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings that win over the file's")
     arguments = parser.parse_args(argv)
-    return load(arguments.config, arguments.overrides)
+    return load(arguments.config, arguments.overrides, arguments.root)
 
 
 def _read_yaml(path: str) -> dict:

@@ -44,9 +44,13 @@ def join(base: str, *parts: str) -> str:
     return "/".join([str(base).rstrip("/"), *(part.strip("/") for part in parts)])
 
 
-def absolute(path: str) -> str:
-    """A local path made absolute; '' and remote paths as they are."""
-    return path if not path or is_remote(path) else os.path.abspath(path)
+def absolute(path: str, root: str = "") -> str:
+    """A relative path placed below the root, or below the working directory without one; '' and whole paths as they are."""
+    if not path or is_remote(path):
+        return path
+    if is_remote(root) and not os.path.isabs(path):
+        return join(root, os.path.normpath(path))
+    return os.path.abspath(os.path.join(root, path))
 
 
 def filesystem(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -268,3 +272,13 @@ def remove_file(path: str) -> None:
             fs.rm_file(inner)
 
     _ask(path, remove)
+
+
+def remove_unpublished(folder: str) -> None:
+    """Deletes what processes that were killed while they published left below a local folder; S3 keeps no such files.
+
+    For the end of a job, when nothing below the folder is being written.
+    """
+    if not is_remote(folder):
+        for left in Path(folder).rglob(f"{_TEMPORARY}*"):
+            left.unlink(missing_ok=True)

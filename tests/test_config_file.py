@@ -44,6 +44,12 @@ def test_a_list_is_given_on_the_command_line(yaml_file):
         ("train: {batch: many}", "key 'train.batch': Input should be a valid integer"),
         ("train: {batch: 0}", "key 'train.batch': Input should be greater than or equal to 1"),
         ("train: {batch: 1.5}", "key 'train.batch'"),
+        ("train: {workers: 0}", "key 'train.workers': expected a number of at least 1, or a range [least, most]"),
+        ("train: {workers: [4, 1]}", "key 'train.workers': expected a number of at least 1, or a range [least, most]"),
+        ("train: {workers: [1, 2, 4]}", "key 'train.workers': expected a number"),
+        ("train: {workers: []}", "key 'train.workers': expected a number"),
+        ("train: {workers: many}", "key 'train.workers': expected a number"),
+        ("ray: {cpu_label: cpu}", "key 'ray.cpu_label'"),
         ("train: {ema: 1.0}", "key 'train.ema'"),
         ("train: {learning_rate: .nan}", "key 'train.learning_rate'"),
         ("train: {learning_rate: .inf}", "key 'train.learning_rate'"),
@@ -96,3 +102,17 @@ def test_local_paths_are_made_absolute_and_remote_ones_are_kept(monkeypatch, tmp
     assert config.data.shards == str(tmp_path / "some" / "shards")
     assert config.train.output == "s3://bucket/run"
     assert config.infer.input == ""
+
+
+def test_a_root_is_where_relative_paths_are_and_leaves_whole_ones(tmp_path):
+    given = ["data.shards=a/./shards", "train.output=/mnt/run", "infer.bundle=s3://other/model"]
+    remote, local = (config_file.load(None, given, root) for root in ("s3://bucket/poses", str(tmp_path)))
+    assert (remote.data.shards, local.data.shards) == ("s3://bucket/poses/a/shards", f"{tmp_path}/a/shards")
+    assert (remote.train.output, remote.infer.bundle, remote.infer.input) == ("/mnt/run", "s3://other/model", "")
+
+
+@pytest.mark.parametrize("workers", ["3", "[1, 4]"])
+def test_workers_are_a_number_or_a_range_and_stay_so(yaml_file, workers):
+    config = config_file.load(None, [f"train.workers={workers}"])
+    assert config.train.workers in (3, (1, 4))
+    assert config_file.load(yaml_file(config_file.dump(config))) == config

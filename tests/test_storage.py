@@ -1,5 +1,8 @@
 """Files on a local disk and on S3 (moto's server): atomic publishing, listing and clear errors."""
 
+import subprocess
+import sys
+
 import pytest
 
 from pose_diffusion import storage
@@ -122,3 +125,14 @@ def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file"):
         storage.publish_bytes(str(tmp_path / "file" / "below.txt"), b"")
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
+    publish = (
+        "import os, sys; from pose_diffusion import storage\nwith storage.publish(sys.argv[1]) as t: t.touch(); os._exit(9)"
+    )
+    assert subprocess.run([sys.executable, "-c", publish, str(tmp_path / "deep" / "a.parquet")]).returncode == 9
+    storage.publish_bytes(str(tmp_path / "deep" / "b.parquet"), b"whole")
+    assert len(list((tmp_path / "deep").iterdir())) == 2
+    storage.remove_unpublished(str(tmp_path))
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["b.parquet"]

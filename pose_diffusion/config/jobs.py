@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pose_diffusion.config.section import Count, Location, NonNegative, Positive, Section, Seed, Share
+from pose_diffusion.config.section import Count, Location, NonNegative, Positive, Section, Seed, Share, Workers
 
 
 class DataConfig(Section):
@@ -107,8 +107,10 @@ class TrainConfig(Section):
     """Draw the 2D input from the mixture's kernels; false takes the heaviest kernel's mean."""
     precision: Literal["float32", "bf16"] = "float32"
     """Arithmetic of the networks; bf16 is autocast, the weights stay float32."""
-    workers: Count = 1
-    """Ray Train workers; on CPUs alone as many as there are cores are faster than one with as many threads."""
+    workers: Workers = 1
+    """Ray Train workers, or a range [least, most] that follows the cluster's size; on CPUs, one a core is fastest."""
+    placement: Literal["PACK", "SPREAD"] = "PACK"
+    """Where the workers are: on few machines, which exchange gradients faster, or spread over many."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU a worker if the cluster has one."""
     max_failures: Annotated[int, Field(ge=-1)] = 3
@@ -146,6 +148,8 @@ class InferConfig(Section):
     """Which pose several hypotheses become: their mean, or weighted or chosen by their reprojection, joint by joint."""
     eta: Share | None = None
     """Fresh noise in a DDIM step, instead of the bundle's."""
+    spread_scale: Positive = 1.0
+    """Factor on the spread of hypotheses, which knows the doubt about 2D alone; a report on known truth has the fitting one."""
     keep_hypotheses: bool = False
     """Write every hypothesis into the predictions, beside what they become."""
     precision: Literal["float32", "bf16"] = "float32"
@@ -208,3 +212,10 @@ class RayConfig(Section):
     """Cluster to join; null joins the one that RAY_ADDRESS or `ray job submit` gives, else starts Ray here."""
     num_cpus: Count | None = None
     """CPUs of a Ray started here; null takes all."""
+    cpu_label: Annotated[str, Field(pattern=r"^$|^[^=\s]+=[^=\s]+$")] = ""
+    """Label of the nodes that prepare and read training shards, as name=value (role=cpu); without one it is every node."""
+
+    @property
+    def cpu_selector(self) -> dict[str, str]:
+        """ray.cpu_label as Ray's label selector."""
+        return dict([self.cpu_label.split("=")]) if self.cpu_label else {}

@@ -3,7 +3,7 @@
 Columns: subject, action, camera, frame, width, height as in the input; then fixed-shape tensors of float32
     pose_2d      (17, 2)     what was lifted: the heaviest kernel's mean, normalised screen
     pose_3d      (17, 3)     metres, camera frame, minus the pelvis
-    spread_mm    (17)        RMS distance of the hypotheses' joints from their mean; 0 with one hypothesis
+    spread_mm    (17)        RMS distance of the hypotheses' joints from their mean, times a scale; 0 with one hypothesis
     truth_3d     (17, 3)     as pose_3d; null where unknown
     hypotheses   (H, 17, 3)  as pose_3d; only where asked for
     root_3d      (3)         where a camera is known: the pelvis in the camera frame, metres, fitted to the 2D pose

@@ -35,8 +35,10 @@ def training_selection(config: DataConfig, holdout: list[str]) -> tuple[Selectio
     return train, Selection(split="train", actions=actions, subjects=frozenset(holdout)) if holdout else None
 
 
-def stream(folder: str, manifest: Manifest, selection: Selection, seed: int, shuffle: bool) -> ray.data.Dataset:
-    """A dataset of the selected rows' mixture and pose_3d, checked as they are read.
+def stream(
+    folder: str, manifest: Manifest, selection: Selection, seed: int, shuffle: bool, cpus: float | None = None
+) -> ray.data.Dataset:
+    """A dataset of the selected rows' mixture and pose_3d, checked as they are read by tasks of so many CPUs (None: one).
 
     An InputError that names file, row and column ends the execution of whoever consumes it.
     """
@@ -50,9 +52,10 @@ def stream(folder: str, manifest: Manifest, selection: Selection, seed: int, shu
         include_paths=True,
         partitioning=None,
         shuffle=ray.data.FileShuffleConfig(seed=seed) if shuffle else None,
+        num_cpus=cpus,
     )
     keep = _Keep(folder, manifest.kernels, selection)
-    return dataset.map_batches(keep, batch_format="pyarrow", batch_size=None, zero_copy_batch=True)
+    return dataset.map_batches(keep, batch_format="pyarrow", batch_size=None, zero_copy_batch=True, num_cpus=cpus)
 
 
 class _Keep:

@@ -74,6 +74,7 @@ def infer(config: Config) -> dict:
             ledger.take(outcome, tolerant)
             if ledger.vain:
                 break
+    storage.remove_unpublished(config.infer.output)
     ledger.close(config.infer.output, missing)
     progress.close()
     if progress.done:
@@ -170,7 +171,7 @@ def _lift_all(task: Task, files: list[ShardFile], progress: Progress) -> Iterato
     if not files:
         return
     items = [{"file": pickle.dumps(file)} for file in files]
-    with tally(progress.reached) as counts:
+    with tally(task.infer.output, progress.reached) as counts:
         dataset = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
             ShardLifter,
             fn_constructor_args=(task, counts),

@@ -48,7 +48,8 @@ def inspect(config: Config) -> Inspection:
     if not files:
         raise InputError(f"{settings.input}: no files in split '{settings.split}'; it has {', '.join(manifest.rows)}")
     with ray_cluster(config):
-        total = _measure(settings.input, manifest, files, settings.samples if settings.output else 0)
+        samples = settings.samples if settings.output else 0
+        total = _measure(settings.input, manifest, files, samples, config.ray.cpu_selector)
     figures = card(manifest, total, settings.split)
     names = []
     if settings.output:
@@ -59,7 +60,7 @@ def inspect(config: Config) -> Inspection:
     return Inspection(figures, names)
 
 
-def _measure(folder: str, manifest: Manifest, files: list[ShardFile], samples: int) -> Partial:
+def _measure(folder: str, manifest: Manifest, files: list[ShardFile], samples: int, labels: dict[str, str]) -> Partial:
     where = storage.join(folder, manifests.NAME)
     cameras = {name: Camera.from_dict(values, f"{where}: camera '{name}'") for name, values in manifest.cameras.items()}
     wanted = rows_to_draw(files, samples)
@@ -72,7 +73,7 @@ def _measure(folder: str, manifest: Manifest, files: list[ShardFile], samples: i
 
     progress = Progress("inspect", sum(file.rows for file in files), "rows")
     total = Partial()
-    for number, partial in tasks.run(measure, calls(), ordered=True):  # sums of floats depend on their order
+    for number, partial in tasks.run(measure, calls(), ordered=True, labels=labels):  # sums of floats depend on their order
         total.absorb(partial)
         progress.advance(files[number].rows)
     progress.close()

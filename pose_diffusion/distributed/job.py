@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pose_diffusion import config_file
 from pose_diffusion.config import Config
+from pose_diffusion.distributed import sieve
+from pose_diffusion.distributed.patience import is_full
 from pose_diffusion.distributed.preflight import preflight
 from pose_diffusion.errors import InputError, RunError
 
@@ -24,7 +26,9 @@ def run_job(main: Callable[[Config], int | None], summary: str, sections: Sequen
     """Runs a job's main with the command line's config and leaves the process with its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     signal.signal(signal.SIGTERM, _stop)
-    sys.exit(exit_code(main, summary, sections))
+    with sieve.stderr_without(sieve.HARMLESS):
+        code = exit_code(main, summary, sections)
+    sys.exit(code)
 
 
 def exit_code(
@@ -39,6 +43,11 @@ def exit_code(
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return 2
     except RunError as error:
+        print(f"failed: {_one_line(error)}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if not is_full(error):
+            raise
         print(f"failed: {_one_line(error)}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

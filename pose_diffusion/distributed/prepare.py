@@ -98,7 +98,7 @@ def _source(config: Config) -> Source:
 def _make_all(config: Config, source: Source, files: list[PlannedFile]) -> dict[str, Made]:
     """What became of each file, by its path: kept or made."""
     output, skip = config.prepare.output, config.prepare.on_error == "skip"
-    made = {one.path: one for one in _kept(output, files) if skip or not one.skipped}
+    made = {one.path: one for one in _kept(output, files, config.ray.cpu_selector) if skip or not one.skipped}
     missing = [file for file in files if file.path not in made]
     log.info("prepare: %d sequences, %d files, %d already there", len(source.clips), len(files), len(made))
     if not missing:
@@ -109,7 +109,8 @@ def _make_all(config: Config, source: Source, files: list[PlannedFile]) -> dict[
     progress = Progress("prepare", sum(file.rows for file in missing), "rows")
     calls = ((output, batch, skip, config.prepare.retries) for batch in _batches(missing))
     rows = {file.path: file.rows for file in missing}
-    for _, batch in tasks.run(_make, calls, gpus=source.gpus):
+    # A source with a network runs where the GPUs are, all others on the nodes for such work.
+    for _, batch in tasks.run(_make, calls, gpus=source.gpus, labels=None if source.gpus else config.ray.cpu_selector):
         for one in batch:
             for reason in one.skipped:
                 log.warning("prepare: skipped: %s", reason)
@@ -129,7 +130,7 @@ def _make(folder: str, files: list[PlannedFile], skip: bool, retries: int) -> li
     return patiently(lambda: making.make(folder, files, skip), retries)
 
 
-def _kept(folder: str, files: list[PlannedFile]) -> Iterator[Made]:
+def _kept(folder: str, files: list[PlannedFile], labels: dict[str, str]) -> Iterator[Made]:
     """The files of the plan that an earlier run published and that are still whole."""
     present = set(storage.list_files(folder, ".parquet"))
     known: dict[str, ShardFile] = {}
@@ -138,7 +139,7 @@ def _kept(folder: str, files: list[PlannedFile]) -> Iterator[Made]:
         known = {file.path: file for file in manifests.parse(storage.read_bytes(path), path).files}
     there = [file for file in files if file.path in present]
     calls = ((folder, file.path, file.split, file.mark, known.get(file.path)) for file in there)
-    for number, one in tasks.run(making.kept, calls):
+    for number, one in tasks.run(making.kept, calls, labels=labels):
         if one is None:
             log.warning("prepare: %s is not as it was written, it is made again", there[number].path)
         else:

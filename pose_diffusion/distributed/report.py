@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import deque
 from collections.abc import Iterator, Sequence
-
-import ray
 
 from pose_diffusion import storage
 from pose_diffusion.config import Config
-from pose_diffusion.distributed.job import input_error_in, ray_cluster
+from pose_diffusion.distributed import tasks
+from pose_diffusion.distributed.job import ray_cluster
 from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.errors import InputError
 from pose_diffusion.report import build
@@ -43,22 +41,11 @@ def report(config: Config) -> build.Report:
 
 def _summaries(paths: Sequence[str]) -> Iterator[Partial]:
     """The figures of each file, in order: however many tasks ran, the sums are added in one order."""
-    task = ray.remote(num_cpus=1, max_retries=3)(summarise)
     progress = Progress("report", len(paths), "files")
-    at_once = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
-    waiting: deque[ray.ObjectRef] = deque()
-    rest = iter(paths)
-    try:
-        while True:
-            waiting.extend(task.remote(path) for _, path in zip(range(at_once - len(waiting)), rest, strict=False))
-            if not waiting:
-                return
-            yield ray.get(waiting.popleft())
-            progress.advance(1)
-    except ray.exceptions.RayTaskError as error:
-        raise input_error_in(error) or error from None
-    finally:
-        progress.close()
+    for _, partial in tasks.run(summarise, ((path,) for path in paths), ordered=True):
+        yield partial
+        progress.advance(1)
+    progress.close()
 
 
 def told_before(folder: str) -> tuple[list[Skipped], dict, dict]:

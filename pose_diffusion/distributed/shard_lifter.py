@@ -131,7 +131,8 @@ class ShardLifter:
             with self.device:
                 found = self._estimate(rows, file.path)
             keep = self.task.infer.keep_hypotheses
-            table = predictions.build(rows, found.poses, found.spread_mm, found.hypotheses, keep, found.root_3d)
+            spread_mm = found.spread_mm * self.task.infer.spread_scale
+            table = predictions.build(rows, found.poses, spread_mm, found.hypotheses, keep, found.root_3d)
             patiently(lambda: predictions.write(output, table, {RUN: self.task.run}), self.task.infer.retries)
             return Outcome(file.path, count, partial=partial.of_table(table, output))
         except Exception as error:

@@ -12,14 +12,17 @@ from typing import Any
 
 import ray
 
+from pose_diffusion.distributed import metrics
 from pose_diffusion.distributed.console import here
 
 
 class Tally:
     """The worker's end. Nothing here fails when the actor does not answer for a while."""
 
-    def __init__(self, actor: Any):
-        self.actor = actor
+    def __init__(self, actor: Any, run: str):
+        self.actor, self.run = actor, run
+        self.lifted = metrics.lifted_poses()
+        self.rows: dict[str, int] = {}
 
     def begun(self, path: str) -> int:
         """Notes that a shard is begun; how often it was so far."""
@@ -30,6 +33,9 @@ class Tally:
     def reached(self, path: str, rows: int) -> None:
         """Notes how many rows of a shard are lifted."""
         self.actor.reached.remote(path, rows)
+        if (new := rows - self.rows.get(path, 0)) > 0:
+            self.lifted.inc(new, {"run": self.run})
+        self.rows[path] = rows
 
 
 class _Counts:
@@ -49,8 +55,8 @@ class _Counts:
 
 
 @contextlib.contextmanager
-def tally(told: Callable[[int], object], every: float = 1.0) -> Iterator[Tally]:
-    """A tally for workers while the block lasts; `told` gets the rows of all shards together every now and then."""
+def tally(run: str, told: Callable[[int], object], every: float = 1.0) -> Iterator[Tally]:
+    """A tally for the workers of a run while the block lasts; `told` gets the rows of all shards together now and then."""
     counts: Any = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=here())(_Counts)
     actor = counts.remote()
     stop = threading.Event()
@@ -64,7 +70,7 @@ def tally(told: Callable[[int], object], every: float = 1.0) -> Iterator[Tally]:
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
-        yield Tally(actor)
+        yield Tally(actor, run)
     finally:
         stop.set()
         thread.join()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TypeVar
 
@@ -15,14 +15,18 @@ Result = TypeVar("Result")
 
 
 def run(
-    function: Callable[..., Result], calls: Iterable[tuple], ordered: bool = False, gpus: float = 0
+    function: Callable[..., Result],
+    calls: Iterable[tuple],
+    ordered: bool = False,
+    gpus: float = 0,
+    labels: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[int, Result]]:
     """The number of each call and its result: as the calls end, or in their order. calls: the arguments of each.
 
-    A task takes a CPU and `gpus` GPUs, and is tried again where its machine is lost. Raises the InputError of a task, and
-    RunError where tasks cannot run.
+    A task takes a CPU and `gpus` GPUs of a node with these labels, and is tried again where its machine is lost. Raises the
+    InputError of a task, and RunError where tasks cannot run.
     """
-    task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3)(function)
+    task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=3, label_selector=dict(labels or {}))(function)
     waiting = enumerate(calls)
     running: dict[ray.ObjectRef, int] = {}
     try:

@@ -18,6 +18,7 @@ from pose_diffusion.data import shards
 from pose_diffusion.distributed.console import console
 from pose_diffusion.distributed.data import cache_bytes, stream, training_selection
 from pose_diffusion.distributed.job import input_error_in, ray_cluster
+from pose_diffusion.distributed.scaling import cpu_shares, reading, scaling, worker_range
 from pose_diffusion.distributed.train_loop import given_lifter, train_worker
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.training import stages
@@ -25,7 +26,7 @@ from pose_diffusion.training import stages
 log = logging.getLogger(__name__)
 
 # What may change when a run goes on: how it is computed, not what.
-_NOT_IDENTITY = {"output", "workers", "device", "max_failures", "threads", "checkpoint_steps"}
+_NOT_IDENTITY = {"output", "workers", "placement", "device", "max_failures", "threads", "checkpoint_steps"}
 
 
 def train(config: Config) -> str:
@@ -63,12 +64,13 @@ def train(config: Config) -> str:
     rows = sum(selection.count(file) for file in files)
     with ray_cluster(config), console() as lines:
         gpu = config.train.device == "cuda" or (config.train.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
-        needed = cache_bytes(rows, manifest.kernels) / config.train.workers
+        least, most = worker_range(config)
+        needed = cache_bytes(rows, manifest.kernels) / least
         keep = config.data.cache == "always" or (config.data.cache == "auto" and needed <= config.data.cache_gib * 2**30)
         log.info(
-            "train: %s poses, %d workers on %s, %s",
+            "train: %s poses, %s workers on %s, %s",
             f"{rows:,}",
-            config.train.workers,
+            most if least == most else f"{least} to {most}",
             "GPU" if gpu else "CPU",
             f"cached in memory ({needed / 2**20:,.0f} MiB a worker)" if keep else "streamed each epoch",
         )
@@ -79,12 +81,15 @@ def train(config: Config) -> str:
             "holdout": holdout.model_dump() if holdout else None,
             "lines": lines,
         }
+        cpus = cpu_shares(config, gpu)[1]
+        rows_to_train = stream(config.data.shards, manifest, selection, config.train.seed, shuffle=not keep, cpus=cpus)
         filesystem, root = storage.arrow_filesystem(config.train.output)
         trainer = ray.train.torch.TorchTrainer(
             train_worker,
             train_loop_config=settings,
-            scaling_config=_scaling(config.train.workers, gpu),
-            datasets={"train": stream(config.data.shards, manifest, selection, config.train.seed, shuffle=not keep)},
+            scaling_config=scaling(config, gpu),
+            datasets={"train": rows_to_train},
+            dataset_config=reading(config),
             run_config=ray.train.RunConfig(
                 name="checkpoints",
                 storage_path=root,
@@ -108,10 +113,3 @@ def train(config: Config) -> str:
         raise RunError(ended["failed"])
     log.info("train: done, bundle in %s", bundle)
     return bundle
-
-
-def _scaling(workers: int, gpu: bool) -> ray.train.ScalingConfig:
-    """A CPU a worker where the cluster has one to spare for reading; on less, shares of what is left beside one for reading."""
-    cpus = ray.cluster_resources().get("CPU", 1)
-    share = min(1.0, max(0.01, (cpus - 1) / workers))
-    return ray.train.ScalingConfig(num_workers=workers, use_gpu=gpu, resources_per_worker={"CPU": share, "GPU": int(gpu)})

@@ -21,6 +21,7 @@ from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import schema, shards
 from pose_diffusion.distributed.data import Epochs
 from pose_diffusion.distributed.job import input_error_in
+from pose_diffusion.distributed.metrics import TrainingMetrics
 from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.lifting import suitable_rows
@@ -54,6 +55,7 @@ def train_loop(settings: dict[str, Any]) -> None:
     device = ray.train.torch.get_device()
     torch.set_num_threads(config.train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
     say = settings["lines"].say.remote if rank == 0 else (lambda line: None)
+    metrics = TrainingMetrics(config.train.output)
 
     # Restore: the last checkpoint, or the start.
     state = TrainState()
@@ -103,7 +105,8 @@ def train_loop(settings: dict[str, Any]) -> None:
             progress = Progress(f"{stage.name} epoch {epoch + 1}", steps * batch * world, "samples", 15.0, say)
             step, before = skipped, time.monotonic()
             for rows_2d, rows_3d in epochs.batches(epoch + index * 1_000_003, skip=skipped):
-                waited += time.monotonic() - before
+                wait = time.monotonic() - before
+                waited += wait
 
                 # Step: its draws are a function of where it stands in the run.
                 seed = draws.name_key(config.train.seed, index, epoch, step, rank)
@@ -131,6 +134,7 @@ def train_loop(settings: dict[str, Any]) -> None:
                 step += 1
                 state.steps_done += 1
                 progress.advance(len(rows_3d) * world)
+                metrics.step(stage.name, len(rows_3d), wait)
                 if config.train.checkpoint_steps and step % config.train.checkpoint_steps == 0 and step < steps:
                     _remember(state, index, epoch, step, network, optimiser, ema)
                     _report(state, {"stage": stage.name, "epoch": epoch}, rank)
@@ -173,6 +177,7 @@ def train_loop(settings: dict[str, Any]) -> None:
             _remember(state, index, epoch + 1, 0, network, optimiser, ema)
             if rank == 0:
                 history.publish(config.train.output, state.history)
+                metrics.epoch(entry)
             say(history.line(entry))
 
             # Report: once an epoch, by every rank; what rank 0 saves is where a killed run goes on.

@@ -56,7 +56,7 @@ def assemble(
     if median is not None:
         shown = {"Best": gallery.best, "Median": gallery.median(median), "Worst": gallery.worst}
     pictures = [
-        Picture(f"{label}: {pose.error_mm:.1f} mm", plots.name_of(pose), plots.figure([(label, pose)], dpi=80))
+        Picture(f"{label}: {pose.error_mm:.1f} mm", plots.name_of(pose), plots.thumbnail(pose))
         for label, poses in shown.items()
         for pose in poses
     ]

@@ -53,6 +53,7 @@ class Partial:
     spread: (bins, 3), count and sums of mean spread and of the final method's MPJPE, by the pose's mean spread.
     regions: (bins,), joints by the smallest central region (0 to 1) of an isotropic Gaussian with their spread that holds
     the truth.
+    squares: (2,), sums of the squares of these joints' errors and spreads.
     root: (bins, 2), count and sum of the fitted root's error by itself, over the poses whose true root is known.
     """
 
@@ -64,6 +65,7 @@ class Partial:
     errors: np.ndarray = field(default_factory=lambda: np.zeros(0))
     spread: np.ndarray = field(default_factory=lambda: np.zeros((len(SPREAD_EDGES_MM), 3)))
     regions: np.ndarray = field(default_factory=lambda: np.zeros(REGION_BINS))
+    squares: np.ndarray = field(default_factory=lambda: np.zeros(2))
     root: np.ndarray = field(default_factory=lambda: np.zeros((len(SPREAD_EDGES_MM), 2)))
     gallery: Gallery = field(default_factory=Gallery)
 
@@ -89,6 +91,7 @@ class Partial:
         self.errors = self.errors + other.errors
         self.spread = self.spread + other.spread
         self.regions = self.regions + other.regions
+        self.squares = self.squares + other.squares
         self.root = self.root + other.root
         self.gallery.absorb(other.gallery)
 
@@ -127,6 +130,7 @@ def of_table(table: pa.Table, where: str) -> Partial:
         errors=np.stack([_histogram(ERROR_EDGES_MM, one, one) for one in error[known].T]),
         spread=_histogram(SPREAD_EDGES_MM, spread[known].mean(1), spread[known].mean(1), error[known, final]),
         regions=_regions(joints[known, final], spread[known]),
+        squares=_squares(joints[known, final], spread[known]),
         root=_root(table),
         gallery=collect(table, spans, where, np.where(known, error[:, final], np.nan)),
     )
@@ -195,6 +199,11 @@ def _regions(errors: np.ndarray, spread: np.ndarray) -> np.ndarray:
     radius = torch.from_numpy(errors[moving].astype(np.float64) / spread[moving]) * 3**0.5
     share = torch.erf(radius / 2**0.5) - (2 / torch.pi) ** 0.5 * radius * torch.exp(-(radius**2) / 2)
     return np.histogram(share.clamp(0, 1).numpy(), REGION_BINS, (0, 1))[0].astype(np.float64)
+
+
+def _squares(errors: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    moving = spread > 0
+    return np.array([np.square(values[moving], dtype=np.float64).sum() for values in (errors, spread)])
 
 
 def _describe(layout: Layout) -> str:

@@ -6,8 +6,10 @@ import io
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 from mpl_toolkits.mplot3d import Axes3D
 
 from pose_diffusion.report.gallery import Example
@@ -43,16 +45,37 @@ def figure(rows: Sequence[tuple[str, Example]], dpi: int = 110) -> bytes:
     drawing = Figure(figsize=(9.6, 3.6 * len(rows)))
     grid = drawing.add_gridspec(len(rows), 3, left=0.05, right=0.99, bottom=0.04, top=1 - 0.12 / len(rows), wspace=0.05)
     for number, (label, example) in enumerate(rows):
-        flat = drawing.add_subplot(grid[number, 0])
-        _draw_2d(flat, example.pose_2d)
+        flat, predicted, truth = _draw_row(drawing, grid, number, example)
         # Names come from the data: a dollar sign in one is no formula.
         flat.set_title(name_of(example), fontsize=9, loc="left", parse_math=False)
-        poses = [upright(example.pose_3d), upright(example.truth_3d - example.truth_3d[:1])]
-        titles = [f"{label}: {example.error_mm:.1f} mm", "Truth"]
-        for place, (pose, title) in enumerate(zip(poses, titles, strict=True), 1):
-            solid: Axes3D = drawing.add_subplot(grid[number, place], projection="3d")
-            draw_3d(solid, pose, np.concatenate(poses))
-            solid.set_title(title, fontsize=10, fontweight="bold" if place == 1 else "normal", y=0.98)
+        flat.set_xlabel("2D input", fontsize=8, color="#666666")
+        predicted.set_title(f"{label}: {example.error_mm:.1f} mm", fontsize=10, fontweight="bold", y=0.98)
+        truth.set_title("Truth", fontsize=10, y=0.98)
+    return _png(drawing, dpi)
+
+
+def thumbnail(example: Example) -> bytes:
+    """A PNG of one pose to be shown small, under a caption that says whose it is: its few words are large."""
+    drawing = Figure(figsize=(5.2, 2))
+    grid = drawing.add_gridspec(1, 3, left=0.01, right=0.99, bottom=0.03, top=0.87, wspace=0.05)
+    for axes, title in zip(_draw_row(drawing, grid, 0, example), ("2D input", "prediction", "truth"), strict=True):
+        axes.set_title(title, fontsize=9, color="#52606d")
+    return _png(drawing, 150)
+
+
+def _draw_row(drawing: Figure, grid: GridSpec, row: int, example: Example) -> tuple[Axes, Axes, Axes]:
+    """Draws 2D input, prediction and truth; returns their axes."""
+    flat = drawing.add_subplot(grid[row, 0])
+    _draw_2d(flat, example.pose_2d)
+    poses = [upright(example.pose_3d), upright(example.truth_3d - example.truth_3d[:1])]
+    with rc_context({"grid.color": "#e2e2e2"}):  # 3D axes take their grid's colour from here alone
+        solids: list[Axes3D] = [drawing.add_subplot(grid[row, place], projection="3d") for place in (1, 2)]
+    for solid, pose in zip(solids, poses, strict=True):
+        draw_3d(solid, pose, np.concatenate(poses))
+    return flat, solids[0], solids[1]
+
+
+def _png(drawing: Figure, dpi: int) -> bytes:
     buffer = io.BytesIO()
     drawing.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
@@ -66,7 +89,6 @@ def _draw_2d(axes: Axes, pose: np.ndarray) -> None:
     axes.set_ylim(middle[1] + half, middle[1] - half)  # v points down
     axes.set_aspect("equal")
     axes.set(xticks=[], yticks=[])
-    axes.set_xlabel("2D input", fontsize=8, color="#666666")
     for spine in axes.spines.values():
         spine.set_color("#dddddd")
 
@@ -83,4 +105,4 @@ def draw_3d(axes: Axes3D, pose: np.ndarray, extent: np.ndarray) -> None:
         axis.set_pane_color((0.975, 0.975, 0.975, 1.0))
         axis.set_ticks(np.arange(np.ceil(low / _GRID_M), high / _GRID_M) * _GRID_M, labels=[])
         axis.line.set_color("#cccccc")
-        axis.set_tick_params(color="#cccccc", grid_color="#e2e2e2")
+        axis.set_tick_params(color="#cccccc")

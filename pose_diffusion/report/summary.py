@@ -8,7 +8,7 @@
      "joints": [{"name", "methods": {METHOD: {"mpjpe_mm"}}}],
      "distribution": {METHOD: {"mpjpe_mm": {"p10", "median", "p90", "p99"}, "edges_mm", "counts", "pck_thresholds_mm",
                                "pck_percent"}},
-     "spread": null | {"mean_mm", "coverage": [{"region_percent", "joints_percent"}], "regions": [joints a hundredth],
+     "spread": null | {"mean_mm", "scale", "coverage": [{"region_percent", "joints_percent"}], "regions": [joints a hundredth],
                        "risk": [{"kept_percent", "mpjpe_mm", "lowest_mpjpe_mm"}]},
      "root": null | {"poses", "mean_mm", "median_mm"},
      "skipped": [{"path", "reason"}], "settings": {...}, "throughput": {...}}
@@ -16,8 +16,9 @@
 FIGURES: mpjpe_mm (P1), p_mpjpe_mm (P2), n_mpjpe_mm, mpjve_mm, pck_percent (at 150 mm), auc_percent; null where nothing
 is known. action_mean is the unweighted mean over actions, frame_mean weighs each pose alike (for mpjve_mm: each pair of
 neighbouring frames). Lists are sorted by name. In `risk` the poses with the largest spread are dropped first;
-lowest_mpjpe_mm drops those with the largest error, the least that any ranking could reach. `root` is the error of the
-pelvis fitted in the camera frame.
+lowest_mpjpe_mm drops those with the largest error, the least that any ranking could reach. `scale` is the factor on the
+spread that would make its mean square that of the errors: as the truth of these very poses gives it, it is meant for
+others (infer.spread_scale). `root` is the error of the pelvis fitted in the camera frame.
 """
 
 from __future__ import annotations
@@ -186,6 +187,7 @@ def _spread(total: Partial) -> dict | None:
     lowest = np.interp(kept, *_risk(*total.errors[final].T))
     return {
         "mean_mm": float(spreads.sum() / counts.sum()),
+        "scale": float(np.sqrt(total.squares[0] / total.squares[1])),
         "coverage": [
             {"region_percent": round(100 * r), "joints_percent": float(100 * inside[round(len(inside) * r) - 1])}
             for r in REGIONS

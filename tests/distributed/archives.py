@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import torch
 
-from pose_diffusion import config_file
+from pose_diffusion import config_file, storage
 from pose_diffusion.config import Config, DiffusionConfig, ModelConfig
 from pose_diffusion.data import predictions
 from pose_diffusion.data.manifest import Manifest
@@ -46,7 +46,7 @@ def settings(bundle: str, archive: Path | str, output: Path | str, *overrides: s
 def hashes(output: Path | str) -> dict[str, str]:
     """SHA-256 of each prediction file."""
     root = Path(output) / "predictions"
-    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(root.rglob("*.parquet"))}
+    return {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in storage.list_files(str(root), ".parquet")}
 
 
 def keys(output: Path | str) -> list[tuple]:

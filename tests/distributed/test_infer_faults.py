@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from unittest import mock
@@ -17,13 +17,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pose_diffusion import storage
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import schema, shards
 from pose_diffusion.distributed.infer import infer
 from pose_diffusion.distributed.shard_lifter import ShardLifter
 from pose_diffusion.errors import InputError, RunError
 from tests.distributed.archives import hashes, keys, rewrite, settings, write_archive, write_bundle
-from tests.distributed.broken import Deadly, Full
+from tests.distributed.broken import Deadly
+from tests.distributed.refusing import REFUSALS, Proxy
 
 
 @pytest.fixture(scope="module")
@@ -153,11 +155,12 @@ def test_bad_content_that_the_manifest_agrees_with_ends_it_too(
 # Lost work
 
 
-@pytest.fixture
-def slow_archive(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def slow_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Enough poses that a run can be met on its way."""
-    write_archive(tmp_path / "archive", files=16, rows=400)
-    return tmp_path / "archive"
+    folder = tmp_path_factory.mktemp("slow")
+    write_archive(folder, files=16, rows=400)
+    return folder
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
@@ -172,23 +175,29 @@ def actors(kind: type[ShardLifter]) -> AbstractContextManager:
     return mock.patch("pose_diffusion.distributed.infer.ShardLifter", kind)
 
 
-@pytest.mark.usefixtures("ray_session")
+@pytest.fixture(scope="module")
+def nine(bundle: str, ray_session: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """An archive of nine shards and the output of an undisturbed run."""
+    archive, output = tmp_path_factory.mktemp("nine"), tmp_path_factory.mktemp("undisturbed")
+    write_archive(archive, files=9)
+    infer(settings(bundle, archive, output))
+    return archive, output
+
+
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_actor_costs_nothing(bundle: str, tmp_path: Path, workers: int) -> None:
-    write_archive(tmp_path / "archive", files=9)
-    infer(settings(bundle, tmp_path / "archive", tmp_path / "undisturbed"))
+def test_a_killed_actor_costs_nothing(bundle: str, nine: tuple[Path, Path], tmp_path: Path, workers: int) -> None:
+    archive, undisturbed = nine
     with actors(Deadly):
-        infer(settings(bundle, tmp_path / "archive", tmp_path / "out", f"infer.workers={workers}"))
-    assert (tmp_path / "archive" / "died").exists()
-    assert hashes(tmp_path / "out") == hashes(tmp_path / "undisturbed")
-    assert keys(tmp_path / "out") == keys(tmp_path / "undisturbed")
+        infer(settings(bundle, archive, tmp_path / "out", f"infer.workers={workers}"))
+    assert (tmp_path / "out.died").exists()
+    assert hashes(tmp_path / "out") == hashes(undisturbed)
+    assert keys(tmp_path / "out") == keys(undisturbed)
 
 
-@pytest.mark.usefixtures("ray_session")
-def test_a_shard_that_kills_every_actor_is_lost_and_named(bundle: str, tmp_path: Path) -> None:
-    write_archive(tmp_path / "archive", files=9)
-    (tmp_path / "archive" / "always").touch()
-    run = settings(bundle, tmp_path / "archive", tmp_path / "out", "infer.shards_in_hand=1")
+def test_a_shard_that_kills_every_actor_is_lost_and_named(bundle: str, nine: tuple[Path, Path], tmp_path: Path) -> None:
+    archive, undisturbed = nine
+    (tmp_path / "out.always").touch()
+    run = settings(bundle, archive, tmp_path / "out", "infer.shards_in_hand=1")
     with actors(Deadly), pytest.raises(RunError, match="1 of 9 shards were not lifted"):
         infer(run)
     lost = json.loads((tmp_path / "out" / "lost.json").read_text())
@@ -196,19 +205,37 @@ def test_a_shard_that_kills_every_actor_is_lost_and_named(bundle: str, tmp_path:
     assert "its worker died 4 times" in lost[0]["reason"]
     assert len(hashes(tmp_path / "out")) == 8
     infer(run)
-    assert len(hashes(tmp_path / "out")) == 9
+    assert hashes(tmp_path / "out") == hashes(undisturbed)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of its own with room for one prediction file of three."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = mount("size=1m", folder)
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def mount(options: str, folder: Path) -> subprocess.CompletedProcess:
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 @pytest.mark.usefixtures("ray_session")
-def test_a_full_disk_ends_the_run_and_the_next_one_goes_on(bundle: str, tmp_path: Path) -> None:
-    write_archive(tmp_path / "archive", files=3, rows=5)
-    run = settings(bundle, tmp_path / "archive", tmp_path / "out")
-    with actors(Full), pytest.raises(RunError, match=r"of 3 shards were not lifted .*No space left on device"):
+def test_a_disk_that_fills_up_ends_the_run_and_the_next_one_goes_on(bundle: str, tmp_path: Path, small_disk: Path) -> None:
+    write_archive(tmp_path / "archive", files=3, rows=250)
+    run = settings(bundle, tmp_path / "archive", small_disk / "out")
+    with pytest.raises(RunError, match=r"of 3 shards were not lifted .*No space left on device"):
         infer(run)
-    assert "split=test/part-00001.parquet" in {row["path"] for row in json.loads((tmp_path / "out" / "lost.json").read_text())}
+    assert len(hashes(small_disk / "out")) < 3
+    assert mount("remount,size=16m", small_disk).returncode == 0
     infer(run)
-    assert len(hashes(tmp_path / "out")) == 3
-    assert not (tmp_path / "out" / "lost.json").exists()
+    assert keys(small_disk / "out") == sorted(("S9", f"Walking {i}", "c1", frame) for i in range(3) for frame in range(250))
+    assert not (small_disk / "out" / "lost.json").exists()
 
 
 # Driver and node
@@ -222,10 +249,11 @@ def start(*arguments: str, **environment: str) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )
 
 
-def job(bundle: str, archive: Path, output: Path) -> subprocess.Popen:
+def job(bundle: str, archive: Path | str, output: Path | str, *overrides: str) -> subprocess.Popen:
     return start(
         "jobs/infer.py",
         f"infer.bundle={bundle}",
@@ -233,14 +261,16 @@ def job(bundle: str, archive: Path, output: Path) -> subprocess.Popen:
         f"infer.output={output}",
         "infer.threads=1",
         "ray.num_cpus=2",
+        *overrides,
     )
 
 
-@pytest.fixture
-def undisturbed(bundle: str, slow_archive: Path, tmp_path: Path) -> Path:
-    process = job(bundle, slow_archive, tmp_path / "undisturbed")
+@pytest.fixture(scope="module")
+def undisturbed(bundle: str, slow_archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    process = job(bundle, slow_archive, folder)
     assert process.wait(300) == 0, process.stdout.read()
-    return tmp_path / "undisturbed"
+    return folder
 
 
 @pytest.mark.slow
@@ -255,13 +285,14 @@ def test_a_killed_driver_leaves_a_run_that_goes_on(
     output = process.stdout.read()
     assert code == (-signal.SIGKILL if sign == signal.SIGKILL else 1), output
     assert sign == signal.SIGKILL or "Traceback" not in output
+    assert "core_worker" not in output
     assert 2 <= len(hashes(tmp_path / "out")) < 16
     assert not (tmp_path / "out" / "report.json").exists()
     again = job(bundle, slow_archive, tmp_path / "out")
     assert again.wait(300) == 0, again.stdout.read()
     assert hashes(tmp_path / "out") == hashes(undisturbed)
     assert keys(tmp_path / "out") == keys(undisturbed)
-    assert not [p for p in (tmp_path / "out").rglob("*") if ".publishing" in p.name]
+    assert not list((tmp_path / "out").rglob(".publishing*"))
 
 
 NODE = """
@@ -270,10 +301,7 @@ from pathlib import Path
 from pose_diffusion import distributed
 import ray
 from ray.cluster_utils import Cluster
-from pose_diffusion.data.manifest import ShardFile
 from pose_diffusion.distributed.infer import infer
-from pose_diffusion.distributed.shard_lifter import Outcome, ShardLifter
-from tests.distributed.broken import Deadly, Full
 from tests.distributed.archives import settings, hashes
 
 bundle, archive, output = sys.argv[1:]
@@ -311,3 +339,36 @@ def test_a_lost_node_costs_nothing(bundle: str, slow_archive: Path, undisturbed:
     assert process.wait(400) == 0, process.stdout.read()
     assert hashes(tmp_path / "out") == hashes(undisturbed)
     assert keys(tmp_path / "out") == keys(undisturbed)
+    assert not list((tmp_path / "out").rglob(".publishing*"))
+
+
+# Credentials that expire
+
+
+def published(output: str) -> list[str]:
+    return storage.list_files(f"{output}/predictions", ".parquet")
+
+
+@pytest.fixture
+def remote_archive(slow_archive: Path, s3_bucket: str, proxy: Proxy) -> str:
+    storage.publish_folder(slow_archive, f"{s3_bucket}/archive")
+    return f"{s3_bucket}/archive"
+
+
+@pytest.mark.slow
+def test_credentials_that_expire_in_mid_run_end_it_with_a_list_and_the_next_run_goes_on(
+    bundle: str, remote_archive: str, undisturbed: Path, s3_bucket: str, proxy: Proxy
+) -> None:
+    output = f"{s3_bucket}/out"
+    process = job(bundle, remote_archive, output, "infer.retries=1")
+    wait_for(lambda: len(published(output)) >= 2)
+    proxy.refuse("PUT", 1000, *REFUSALS["expired token"])
+    assert process.wait(300) == 1
+    said = process.stdout.read()
+    proxy.refuse("PUT", 0, 0, "")
+    lost = json.loads(storage.read_bytes(f"{output}/lost.json"))
+    assert "shards were not lifted" in said and "Traceback" not in said
+    assert {row["path"] for row in lost} | set(published(output)) == set(hashes(undisturbed))
+    again = job(bundle, remote_archive, output)
+    assert again.wait(300) == 0, again.stdout.read()
+    assert {name: storage.sha256(f"{output}/predictions/{name}") for name in published(output)} == hashes(undisturbed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 
@@ -41,6 +42,33 @@ def test_a_failed_run_exits_with_1_and_one_line(capsys):
 def test_a_stopped_run_says_how_to_go_on(capsys):
     assert run(raising(KeyboardInterrupt())) == 1
     assert "run the same command again" in capsys.readouterr().err
+
+
+def test_a_full_disk_exits_with_1_and_one_line(capsys):
+    assert run(raising(OSError(errno.ENOSPC, "No space left on device", "out/report.json"))) == 1
+    assert capsys.readouterr().err == "failed: [Errno 28] No space left on device: 'out/report.json'\n"
+
+
+def test_another_fault_of_the_machine_is_not_hidden():
+    with pytest.raises(OSError, match="too many links"):
+        run(raising(OSError(errno.EMLINK, "too many links")))
+
+
+def test_lines_that_mean_nothing_stay_off_the_console_and_all_others_arrive(repository):
+    program = """
+import os, sys
+from pose_diffusion.distributed import sieve
+with sieve.stderr_without(sieve.HARMLESS):
+    print("first", file=sys.stderr)
+    os.write(2, f"core_worker.cc: Actor {sieve.HARMLESS}, see\\n".encode())
+    os.write(2, b"last words without an end of line")
+    if sys.argv[1] == "crash":
+        os.abort()
+print("after", file=sys.stderr)
+"""
+    for end, expected in (("end", "first\nlast words without an end of line\nafter\n"), ("crash", "first\nlast words")):
+        done = subprocess.run([sys.executable, "-c", program, end], cwd=repository, capture_output=True, text=True, timeout=120)
+        assert done.stderr.startswith(expected)
 
 
 def test_an_unknown_key_exits_with_2(capsys):

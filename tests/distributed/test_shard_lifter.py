@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import errno
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import urlsplit
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
-import s3fs
 import torch
 
 from pose_diffusion import storage
@@ -21,8 +18,10 @@ from pose_diffusion.data import predictions, schema
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.data.schema import tensor_values
 from pose_diffusion.distributed.shard_lifter import ShardLifter, Task, finished, row_intrinsics, row_keys
-from tests.data.poses import sequence
+from pose_diffusion.report.summary import report_dict
+from tests.data.poses import sequence, write_folder
 from tests.distributed.archives import write_archive, write_bundle
+from tests.distributed.refusing import REFUSALS, Proxy
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +73,53 @@ def test_what_a_lifter_publishes_is_finished_for_its_run_alone(bundle: str, tmp_
     assert finished(another, manifest.files[0]) is None
 
 
+def test_chosen_actions_alone_are_lifted(bundle: str, tmp_path: Path) -> None:
+    mixed = [sequence("S9", "Sitting 1", rows=5), sequence("S9", "SittingDown", rows=7), sequence("S9", "Sitting", rows=3)]
+    manifest = write_folder(tmp_path / "archive", {"split=test/part-00000.parquet": mixed})
+    job = replace(task(bundle, tmp_path / "archive", tmp_path), selection=Selection(actions=frozenset({"Sitting"})))
+    assert ShardLifter(job).lift(manifest.files[0]).rows == 8
+    rows = predictions.read(job.output(manifest.files[0]))
+    assert rows["action"].to_pylist() == ["Sitting 1"] * 5 + ["Sitting"] * 3
+    assert finished(job, manifest.files[0])
+
+
+def test_poses_without_truth_are_lifted_and_counted(bundle: str, tmp_path: Path) -> None:
+    manifest = write_archive(tmp_path / "archive", files=1, with_3d=False)
+    outcome = ShardLifter(task(bundle, tmp_path / "archive", tmp_path)).lift(manifest.files[0])
+    assert outcome.partial
+    counts = report_dict(outcome.partial)["counts"]
+    assert (counts["poses"], counts["poses_with_truth"]) == (30, 0)
+
+
+def test_hypotheses_are_kept_where_asked(bundle: str, tmp_path: Path) -> None:
+    manifest = write_archive(tmp_path / "archive", files=1)
+    job = task(bundle, tmp_path / "archive", tmp_path, hypotheses=3, keep_hypotheses=True)
+    ShardLifter(job).lift(manifest.files[0])
+    table = predictions.read(job.output(manifest.files[0]))
+    hypotheses = tensor_values(table["hypotheses"])
+    np.testing.assert_allclose(hypotheses.mean(1), tensor_values(table["pose_3d"]), atol=1e-6)
+    assert (np.linalg.norm(hypotheses[:, 0] - hypotheses[:, 1], axis=-1)[:, 1:] > 0).all()
+
+
+def test_a_full_disk_is_told_apart_from_other_failures(bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = write_archive(tmp_path / "archive", files=1)
+    lifter = ShardLifter(task(bundle, tmp_path / "archive", tmp_path))
+    for number, full in ((errno.ENOSPC, True), (errno.EMLINK, False)):
+        monkeypatch.setattr(predictions, "write", Mock(side_effect=OSError(number, "cannot be written")))
+        outcome = lifter.lift(manifest.files[0])
+        assert outcome.full is full and "part-00000.parquet: OSError" in outcome.lost
+
+
+def test_the_spread_is_scaled_and_nothing_else(bundle: str, tmp_path: Path) -> None:
+    manifest = write_archive(tmp_path / "archive", files=1)
+    jobs = [task(bundle, tmp_path / "archive", tmp_path / str(s), hypotheses=3, spread_scale=s) for s in (1.0, 3.0)]
+    for job in jobs:
+        assert ShardLifter(job).lift(manifest.files[0]).partial
+    plain, scaled = (predictions.read(job.output(manifest.files[0])) for job in jobs)
+    np.testing.assert_allclose(tensor_values(scaled["spread_mm"]), 3 * tensor_values(plain["spread_mm"]), rtol=1e-6)
+    assert scaled.drop(["spread_mm"]).equals(plain.drop(["spread_mm"]))
+
+
 def test_bf16_is_close_to_float32(bundle: str, tmp_path: Path) -> None:
     manifest = write_archive(tmp_path / "archive", files=1)
     found = []
@@ -86,73 +132,6 @@ def test_bf16_is_close_to_float32(bundle: str, tmp_path: Path) -> None:
 
 
 # Storage that refuses
-
-REFUSALS = {
-    "internal error": (500, "InternalError"),
-    "slow down": (503, "SlowDown"),
-    "expired token": (400, "ExpiredToken"),
-    "access denied": (403, "AccessDenied"),
-}
-
-
-class Proxy(ThreadingHTTPServer):
-    """Stands before an S3 endpoint and refuses the next so many requests of a method for an object."""
-
-    def __init__(self, endpoint: str):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.endpoint = urlsplit(endpoint).netloc
-        self.method, self.refusals, self.status, self.code = "", 0, 0, ""
-
-    def refuse(self, method: str, times: int, status: int, code: str) -> None:
-        self.method, self.refusals, self.status, self.code = method, times, status, code
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def relay(self) -> None:
-        server = self.server
-        assert isinstance(server, Proxy)
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length)
-        if self.command == server.method and ".parquet" in self.path and server.refusals > 0:
-            server.refusals -= 1
-            xml = f"<Error><Code>{server.code}</Code><Message>{server.code}</Message></Error>".encode()
-            self.answer(server.status, {"Content-Type": "application/xml"}, xml)
-            return
-        upstream = http.client.HTTPConnection(server.endpoint)
-        upstream.request(self.command, self.path, body, dict(self.headers))
-        response = upstream.getresponse()
-        self.answer(response.status, dict(response.getheaders()), response.read())
-
-    def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.send_response_only(status)
-        dropped = ("transfer-encoding", "connection") + (() if self.command == "HEAD" else ("content-length",))
-        for name, value in headers.items():
-            if name.lower() not in dropped:
-                self.send_header(name, value)
-        if self.command != "HEAD":
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = relay
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        pass
-
-
-@pytest.fixture
-def proxy(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    server = Proxy(s3_endpoint)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_address[1]}")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # botocore's own retries would hide ours
-    s3fs.S3FileSystem.clear_instance_cache()  # they keep the endpoint they were made with
-    yield server
-    server.shutdown()
-    s3fs.S3FileSystem.clear_instance_cache()
 
 
 @pytest.fixture

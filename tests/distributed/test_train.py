@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,15 +15,18 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import ray
 import torch
 
 from pose_diffusion import config_file
 from pose_diffusion.config import Config
+from pose_diffusion.distributed.metrics import EXPORTED
 from pose_diffusion.distributed.train import train
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.models.bundle import load_bundle
 from tests.data.poses import sequence, write_folder
 from tests.data.test_shards import rewrite, with_mixture
+from tests.distributed.prometheus import exported
 
 TRAIN = "split=train/part-00000.parquet"
 
@@ -91,6 +95,13 @@ def test_a_run_ends_with_a_bundle_and_a_history_of_every_epoch(undisturbed):
     assert load_bundle(str(undisturbed / "model")).denoiser is not None
 
 
+def test_prometheus_sees_the_runs_poses_waits_loss_and_errors(undisturbed):
+    seen = exported(str(undisturbed), {name for name in EXPORTED if "lifted" not in name})
+    assert seen["ray_pose_diffusion_trained_poses_total"] == 2 * 201  # of each stage
+    assert seen["ray_pose_diffusion_epoch"] == 1
+    assert seen["ray_pose_diffusion_diffusion_mpjpe_mm"] == pytest.approx(history(undisturbed)[-1]["diffusion_mpjpe"])
+
+
 def test_a_finished_run_is_left_as_it_is(undisturbed, folder):
     before = (undisturbed / "model" / "model.yaml").stat().st_mtime_ns
     train(settings(folder, undisturbed))
@@ -147,6 +158,19 @@ def test_two_workers_train_on_halves_and_report_what_the_split_drops(ray_session
     entries = history(tmp_path / "run")
     assert [(e["samples"], e["dropped"]) for e in entries] == [(200, 1), (200, 1)]
     assert np.isfinite([e["loss"] for e in entries]).all()
+
+
+def test_a_run_of_one_worker_goes_on_with_as_many_as_its_range_allows(ray_session, folder, tmp_path):
+    """The lifter by one worker; the denoiser, after an end between the stages, by two that read on a labelled node."""
+    output = tmp_path / "run"
+    train(settings(folder, output, "train.denoiser_epochs=0"))
+    shutil.rmtree(output / "model")
+    identity = json.loads((output / "run.json").read_text())
+    (output / "run.json").write_text(json.dumps(identity | {"train.denoiser_epochs": 1}))
+    label = f"ray.cpu_label=ray.io/node-id={ray.nodes()[0]['NodeID']}"
+    train(settings(folder, output, "train.denoiser_epochs=1", "train.workers=[1, 2]", label))
+    entries = [(entry["stage"], entry["samples"], entry["steps_done"]) for entry in history(output)]
+    assert entries == [("lifter", 201, 13), ("lifter", 201, 26), ("denoiser", 200, 39)]
 
 
 def test_a_streamed_run_sees_every_row_each_epoch(ray_session, folder, tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import matplotlib.image
 import numpy as np
@@ -32,8 +33,9 @@ def test_a_figure_has_a_row_for_each_pose(example: Example) -> None:
     assert two.shape[1] == one.shape[1]
 
 
-def test_both_sides_are_drawn_in_all_three_panels(example: Example) -> None:
-    image = (matplotlib.image.imread(io.BytesIO(plots.figure([("Worst", example)])))[..., :3] * 255).round().astype(int)
+@pytest.mark.parametrize("drawn", [lambda pose: plots.figure([("Worst", pose)]), plots.thumbnail], ids=["figure", "thumbnail"])
+def test_both_sides_are_drawn_in_all_three_panels(drawn: Callable[[Example], bytes], example: Example) -> None:
+    image = (matplotlib.image.imread(io.BytesIO(drawn(example)))[..., :3] * 255).round().astype(int)
     for panel in np.array_split(image, 3, axis=1):
         for colour in (plots.LEFT_COLOUR, plots.RIGHT_COLOUR):
             rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]

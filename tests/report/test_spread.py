@@ -37,6 +37,11 @@ def test_regions_of_too_small_a_spread_cover_too_little() -> None:
     assert all(row["joints_percent"] < row["region_percent"] - 5 for row in spread_of(np.full(500, 0.05), 0.5)["coverage"])
 
 
+@pytest.mark.parametrize("claimed", [0.25, 1.0, 2.0])
+def test_scale_is_the_factor_that_a_wrong_spread_lacks(claimed: float) -> None:
+    assert spread_of(np.full(500, 0.05), claimed)["scale"] == pytest.approx(1 / claimed, rel=0.02)
+
+
 def test_regions_hold_each_moving_joint_once() -> None:
     assert sum(spread_of(np.full(200, 0.05), 1.0)["regions"]) == 200 * 16
 

@@ -116,6 +116,30 @@ def test_the_report_is_plain_json() -> None:
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
+def test_the_keys_of_version_1_are_these() -> None:
+    """Who reads report.json relies on them: a key may be added here, and with another meaning the version rises."""
+    errors = set(FIGURES)
+    group = {"name", "poses", "poses_with_truth", "methods"}
+    report = figures_of(table(hypotheses=4))
+    assert report["version"] == 1
+    assert report.keys() == {
+        *("version", "counts", "methods", "final", "oracle", "headline", "actions", "subjects", "cameras", "joints"),
+        *("distribution", "spread", "root", "skipped", "settings", "throughput"),
+    }
+    assert report["counts"].keys() == {"files", "poses", "poses_with_truth", "skipped"}
+    for method in report["methods"]:
+        assert report["headline"][method].keys() == {"action_mean", "frame_mean"}
+        assert report["headline"][method]["frame_mean"].keys() == errors
+        assert report["distribution"][method].keys() == {"mpjpe_mm", "edges_mm", "counts", "pck_thresholds_mm", "pck_percent"}
+        assert report["distribution"][method]["mpjpe_mm"].keys() == {"p10", "median", "p90", "p99"}
+        assert report["joints"][0]["methods"][method].keys() == {"mpjpe_mm"}
+        for rows in ("actions", "subjects", "cameras"):
+            assert report[rows][0].keys() == group and report[rows][0]["methods"][method].keys() == errors
+    assert report["spread"].keys() == {"mean_mm", "scale", "coverage", "regions", "risk"}
+    assert report["spread"]["coverage"][0].keys() == {"region_percent", "joints_percent"}
+    assert report["spread"]["risk"][0].keys() == {"kept_percent", "mpjpe_mm", "lowest_mpjpe_mm"}
+
+
 def test_poses_without_truth_are_counted_and_have_no_figures(run: Run) -> None:
     report = report_dict(merge(map(summarise, run(table(truth=False)))))
     assert report["counts"] == {"files": 1, "poses": 121, "poses_with_truth": 0, "skipped": 0}

@@ -1,39 +1,30 @@
-// Charts, drawn by Plotly. Names from the data are escaped, since Plotly reads some markup in texts.
+// The report's charts.
 
-const COLOURS = {lifter: "#e69f00", diffusion: "#0072b2", oracle: "#7a7a7a"};
-const MORE_COLOURS = ["#009e73", "#cc79a7", "#56b4e9", "#8c510a"];
-const FONT = {family: "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif", size: 13, color: "#1f2933"};
+const COLOURS = {lifter: "#e69f00", oracle: "#7a7a7a"};
+const MORE_COLOURS = ["#009e73", "#cc79a7", "#d55e00", "#8c7aa9"];
 const MOST_BARS = 60;
 
-const escaped = (text) => shown(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-const brief = (text, most) => (text.length > most ? text.slice(0, most - 1) + "…" : text);
-
 function colourOf(report, method) {
-  const unnamed = report.methods.filter((name) => !(name in COLOURS));
+  if (method === "diffusion") return tone("accent");
+  const unnamed = report.methods.filter((name) => name !== "diffusion" && !(name in COLOURS));
   return COLOURS[method] || MORE_COLOURS[unnamed.indexOf(method) % MORE_COLOURS.length];
-}
-
-function draw(id, traces, layout) {
-  const axis = {gridcolor: "#e8ecf0", linecolor: "#b8c1cc", zeroline: false, automargin: true, fixedrange: true};
-  const whole = {
-    font: FONT, margin: {l: 48, r: 22, t: 36, b: 44}, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    hovermode: "closest", legend: {orientation: "h", x: 0, y: 1.02, yanchor: "bottom"}, ...layout,
-    xaxis: {...axis, ...layout.xaxis}, yaxis: {...axis, ...layout.yaxis},
-  };
-  [whole.xaxis, whole.yaxis].forEach((axis) => { if (axis.title) axis.title.font = {size: 13}; });
-  return Plotly.newPlot(id, traces, whole, {responsive: true, displaylogo: false, displayModeBar: false});
 }
 
 function actionsChart(report) {
   const rows = report.actions.filter((row) => row.poses_with_truth).slice(0, MOST_BARS);
   const labels = rows.map((row) => escaped(brief(row.name, 24)));
+  const room = Math.max(0, 4 - rows.length) / 2; // a bar of half a page says no more
   const traces = report.methods.map((method) => ({
     type: "bar", name: methodName(method), x: rows.map((_, i) => i), y: rows.map((row) => row.methods[method].mpjpe_mm),
     marker: {color: colourOf(report, method)}, hovertext: labels,
     hovertemplate: "%{hovertext}<br>%{y:.1f} mm<extra>" + methodName(method) + "</extra>",
   }));
   return draw("actions-chart", traces, {
-    barmode: "group", bargap: 0.25, xaxis: {tickvals: rows.map((_, i) => i), ticktext: labels, tickangle: -40, showgrid: false},
+    barmode: "group", bargap: 0.25,
+    xaxis: {
+      tickvals: rows.map((_, i) => i), ticktext: labels, tickangle: rows.length > 4 ? -40 : 0, showgrid: false,
+      range: [-0.5 - room, rows.length - 0.5 + room],
+    },
     yaxis: {title: {text: "MPJPE (mm)"}, rangemode: "tozero"},
   });
 }
@@ -51,19 +42,19 @@ function jointsChart(report, skeleton) {
     [`<b>${escaped(row.name)}</b>`, ...[report.final, ...others].map((m) => `${escaped(m)} ${number(row.methods[m].mpjpe_mm, 1)} mm`)].join("<br>"));
   const most = Math.max(...errors, 1);
   return draw("joints-chart", [
-    {type: "scatter", mode: "lines", ...bones, line: {color: "#c3cbd4", width: 6}, hoverinfo: "skip"},
+    {type: "scatter", mode: "lines", ...bones, line: {color: tone("field"), width: 6}, hoverinfo: "skip"},
     {
       type: "scatter", mode: "markers+text", x, y, hovertext: hover, hoverinfo: "text",
       text: errors.map((error) => number(error, 0)), textposition: skeleton.drawn.map((point) => point[2]), textfont: {size: 12},
       marker: {
-        size: errors.map((error) => 12 + 16 * Math.sqrt(error / most)), color: errors, colorscale: "Cividis", reversescale: true,
-        cmin: 0, cmax: most, opacity: 1, line: {color: "#fff", width: 1.5},
+        size: errors.map((error) => 12 + 16 * Math.sqrt(error / most)), color: errors, colorscale: "Cividis", reversescale: !dark.matches, // the largest stand out
+        cmin: 0, cmax: most, opacity: 1, line: {color: tone("paper"), width: 1.5},
       },
     },
   ], {
     showlegend: false, margin: {l: 8, r: 8, t: 8, b: 8},
     xaxis: {visible: false, range: [-1.02, 1.02]}, yaxis: {visible: false, range: [-1.08, 1.12], scaleanchor: "x"},
-    annotations: [["right", -0.75], ["left", 0.75]].map(([text, x]) => ({x, y: 1.02, text: `${text} side`, showarrow: false, font: {color: "#52606d"}})),
+    annotations: [["right", -0.75], ["left", 0.75]].map(([text, x]) => ({x, y: 1.02, text: `${text} side`, showarrow: false, font: {color: tone("soft")}})),
   });
 }
 
@@ -79,7 +70,7 @@ function errorsChart(report) {
     }
     return {
       type: "scatter", mode: "lines", name: methodName(method), x, y, line: {color: colourOf(report, method), width: 2},
-      fill: method === report.final ? "tozeroy" : "none", fillcolor: "rgba(0, 114, 178, 0.12)",
+      fill: method === report.final ? "tozeroy" : "none", fillcolor: `${colourOf(report, method)}22`,
       hovertemplate: "%{x:.0f} mm: %{y:.2f}%<extra>" + methodName(method) + "</extra>",
     };
   });
@@ -102,10 +93,10 @@ function pckChart(report) {
 }
 
 function spreadCharts(report) {
-  const {risk, regions, coverage} = report.spread;
+  const {scale, risk, regions, coverage} = report.spread;
   const kept = risk.map((row) => row.kept_percent);
   draw("risk-chart", [
-    {type: "scatter", mode: "lines", name: "by spread", x: kept, y: risk.map((row) => row.mpjpe_mm), line: {color: "#0072b2", width: 2.5}},
+    {type: "scatter", mode: "lines", name: "by spread", x: kept, y: risk.map((row) => row.mpjpe_mm), line: {color: tone("accent"), width: 2.5}},
     {
       type: "scatter", mode: "lines", name: "by error (bound)", x: kept, y: risk.map((row) => row.lowest_mpjpe_mm),
       line: {color: "#7a7a7a", width: 2, dash: "dash"},
@@ -118,10 +109,11 @@ function spreadCharts(report) {
   const claimed = covered.map((_, i) => 100 * i / regions.length);
   draw("coverage-chart", [
     {type: "scatter", mode: "lines", name: "as claimed", x: [0, 100], y: [0, 100], line: {color: "#7a7a7a", width: 1.5, dash: "dash"}},
-    {type: "scatter", mode: "lines", name: "found", x: claimed, y: covered, line: {color: "#0072b2", width: 2.5}},
+    {type: "scatter", mode: "lines", name: "found", x: claimed, y: covered, line: {color: tone("accent"), width: 2.5}},
   ], {xaxis: {title: {text: "region claimed (%)"}, range: [0, 100]}, yaxis: {title: {text: "joints inside (%)"}, range: [0, 100]}});
-  document.getElementById("coverage-table").append(table(
+  at("coverage-table").replaceChildren(table(
     "Joints whose truth lies inside the region", [[{text: "region"}, ...coverage.map((row) => ({text: `${row.region_percent}%`}))]],
     [[{text: "joints inside"}, ...coverage.map((row) => ({text: `${number(row.joints_percent, 1)}%`}))]],
   ));
+  document.getElementById("spread-scale").textContent = number(scale, 2);
 }
