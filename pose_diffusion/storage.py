@@ -15,7 +15,9 @@ import hashlib
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -77,20 +79,22 @@ def arrow_filesystem(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
 class _ArrowS3(pyarrow.fs.S3FileSystem):
     """pyarrow's client for a bucket, set up like s3fs's: it knows neither AWS_ENDPOINT_URL nor, unpickled, its retries."""
 
-    def __init__(self, bucket: str):
+    def __init__(self, bucket: str, region: str = ""):
         self.bucket = bucket
         endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
         scheme, _, host = endpoint.rstrip("/").rpartition("://")
+        if not region:
+            region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1") if host else pyarrow.fs.resolve_s3_region(bucket)
         super().__init__(
             endpoint_override=host or None,
             scheme=scheme or "https",
-            region=os.environ.get("AWS_DEFAULT_REGION", "us-east-1") if host else pyarrow.fs.resolve_s3_region(bucket),
+            region=region,
             connect_timeout=_CONNECT_S,
             retry_strategy=pyarrow.fs.AwsStandardS3RetryStrategy(max_attempts=int(os.environ.get("AWS_MAX_ATTEMPTS", _TRIES))),
         )
 
     def __reduce__(self) -> tuple:
-        return _ArrowS3, (self.bucket,)
+        return _ArrowS3, (self.bucket, self.region)
 
 
 def _ask(path: str, call: Callable[[], Result]) -> Result:
@@ -191,6 +195,18 @@ def read_bytes(path: str) -> bytes:
     """A whole file, from S3 in one request. Raises InputError where it is missing."""
     fs, inner = filesystem(path)
     return _ask(path, lambda: fs.cat_file(inner, **({"max_concurrency": 1} if is_remote(path) else {})))
+
+
+def read_ahead(paths: Iterable[str], most: int = 16) -> Iterator[bytes]:
+    """Whole files in order; some are read while earlier ones are worked on, as a small file on S3 is all waiting."""
+    with ThreadPoolExecutor(most) as pool:
+        ahead: deque[Future[bytes]] = deque()
+        for path in paths:
+            ahead.append(pool.submit(read_bytes, path))
+            if len(ahead) > most:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 def read_range(path: str, start: int, stop: int) -> bytes:

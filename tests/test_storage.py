@@ -31,6 +31,25 @@ def test_publishing_again_replaces(folder):
     assert storage.read_bytes(path) == b"two"
 
 
+def test_parts_of_a_file_are_read(folder):
+    path = storage.join(folder, "a.txt")
+    storage.publish_bytes(path, b"0123456789")
+    assert storage.read_range(path, 2, 5) == b"234"
+
+
+def test_files_are_read_ahead_in_their_order(folder):
+    paths = [storage.join(folder, f"{number}.txt") for number in range(9)]
+    for number, path in enumerate(paths):
+        storage.publish_bytes(path, bytes([number]))
+    assert list(storage.read_ahead(iter(paths), most=2)) == [bytes([number]) for number in range(9)]
+
+
+def test_reading_ahead_tells_of_a_missing_file(folder):
+    storage.publish_bytes(storage.join(folder, "a"), b"")
+    with pytest.raises(InputError, match="absent: no such file"):
+        list(storage.read_ahead([storage.join(folder, "a"), storage.join(folder, "absent")]))
+
+
 def test_a_failed_write_publishes_nothing_and_leaves_nothing(folder):
     path = storage.join(folder, "a.txt")
     with pytest.raises(RuntimeError), storage.publish(path) as temporary:

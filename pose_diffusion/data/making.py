@@ -69,15 +69,15 @@ def kept(folder: str, path: str, split: str, mark: str, known: ShardFile | None)
     """
     full = storage.join(folder, path)
     try:
-        content = pa.BufferReader(storage.read_bytes(full))
-        with pq.ParquetFile(content, page_checksum_verification=True) as parquet:
+        content = storage.read_bytes(full)
+        with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as parquet:
             text = {key.decode(): value.decode() for key, value in (parquet.schema_arrow.metadata or {}).items()}
             if text.get(_PLAN) != mark:
                 return None
             table = parquet.read(columns=None if known is None else list(schema.KEYS))
     except (pa.ArrowException, OSError, UnicodeDecodeError):
         return None
-    record = shards.describe(folder, path, split, shards.spans_of(table))
+    record = shards.describe(folder, path, split, shards.spans_of(table), content)
     if known is not None and record != known:
         return None
     return Made(path, record, **json.loads(text[_NOTES]))

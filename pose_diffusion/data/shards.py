@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as SequenceOf
 from concurrent.futures import ThreadPoolExecutor
@@ -55,17 +56,18 @@ def write_tables(
         return describe(str(temporary.parent), temporary.name, split, spans_of(table)).model_copy(update={"path": path})
 
 
-def describe(folder: str, path: str, split: str, spans: list[Span] | None = None) -> ShardFile:
-    """The manifest's entry of a file that is there; the spans are read from it unless given."""
+def describe(folder: str, path: str, split: str, spans: list[Span] | None = None, content: bytes | None = None) -> ShardFile:
+    """The manifest's entry of a file that is there, which is read once unless its content is at hand. Spans may be too."""
     full = storage.join(folder, path)
+    content = storage.read_bytes(full) if content is None else content
     if spans is None:
-        spans = spans_of(read_table(full, list(schema.KEYS)))
+        spans = spans_of(read_table(full, list(schema.KEYS), content))
     return ShardFile(
         path=path,
         split=split,
         rows=sum(span.rows for span in spans),
-        bytes=storage.size(full),
-        sha256=storage.sha256(full),
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
         spans=spans,
     )
 

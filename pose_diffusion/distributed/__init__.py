@@ -10,6 +10,7 @@ _ENVIRONMENT = {
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # with it each line of a worker appears twice
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # a report waits for the controller's next look, by default 2 s
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_DATA_LIST_FILES_THREADED_NUM_WORKERS": "32",  # training names its files, and Ray asks for each one's size
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # tasks without a GPU keep the variables they were given
     "RAY_USAGE_STATS_ENABLED": "0",
     # On few CPUs Ray warns of more than 8 workers, which a training run has; most of them only wait.

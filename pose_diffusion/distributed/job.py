@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pose_diffusion import config_file
 from pose_diffusion.config import Config
 from pose_diffusion.distributed import sieve
-from pose_diffusion.distributed.patience import is_full
 from pose_diffusion.distributed.preflight import preflight
 from pose_diffusion.errors import InputError, RunError
+from pose_diffusion.patience import is_full
 
 log = logging.getLogger("pose_diffusion")
 

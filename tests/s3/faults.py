@@ -32,10 +32,10 @@ class FaultyS3:
 
     def __init__(self, endpoint: str, upstream: str, share: float):
         self.endpoint, self.upstream, self.share = endpoint, upstream, share
-        self.stall_s = 2.0
+        self.stall_s, self.kinds = 2.0, FAULTS
         self.faults: Counter[str] = Counter()
         self.requests: Counter[str] = Counter()
-        self._random, self._lock = random.Random(0), threading.Lock()
+        self._random, self._lock = random.Random(1), threading.Lock()
 
     def fault(self, method: str) -> str:
         """The fault of the next request, '' for none."""
@@ -43,21 +43,24 @@ class FaultyS3:
             self.requests[method] += 1
             if self._random.random() >= self.share:
                 return ""
-            kind = self._random.choice(FAULTS)
+            kind = self._random.choice(self.kinds)
             self.faults[kind] += 1
             return kind
 
     @contextlib.contextmanager
-    def bad_day(self, share: float, stall_s: float = 2.0) -> Iterator[FaultyS3]:
-        """Faults for this share of the requests while the block lasts."""
-        self.share, self.stall_s = share, stall_s
+    def bad_day(self, share: float, stall_s: float = 2.0, kinds: tuple[str, ...] = FAULTS) -> Iterator[FaultyS3]:
+        """Faults of these kinds for this share of the requests while the block lasts."""
+        self.share, self.stall_s, self.kinds = share, stall_s, kinds
         self.faults.clear()
         self.requests.clear()
-        self._random.seed(0)
+        self._random.seed(1)
         try:
             yield self
         finally:
-            self.share = 0
+            self.heal()
+
+    def heal(self) -> None:
+        self.share = 0
 
 
 @contextlib.contextmanager

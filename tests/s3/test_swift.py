@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -51,7 +52,8 @@ def server() -> Iterator[FaultyS3]:
 
 @pytest.fixture
 def folder(server: FaultyS3, request: pytest.FixtureRequest) -> str:
-    return f"s3://poses/{request.node.name}"
+    name = re.sub(r"\W+", "-", request.node.name)
+    return f"s3://poses/{name}"
 
 
 def test_what_is_published_is_read_back_whole_and_in_parts(folder: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -35,7 +36,9 @@ def sizes(folder: str, names: Sequence[str] | None, frames: np.ndarray, recordin
         chosen = [by_frame.get(frame) for frame in wanted]
     if None in chosen:
         raise InputError(f"{base}: no image for {wanted[chosen.index(None)]}")
-    known = {name: _size(storage.join(base, name)) for name in set(chosen) if name is not None}
+    opened = sorted({name for name in chosen if name is not None})
+    with ThreadPoolExecutor(16) as pool:  # on S3 an image is all waiting
+        known = dict(zip(opened, pool.map(lambda name: _size(storage.join(base, name)), opened), strict=True))
     return np.array([known[name] for name in chosen if name is not None])
 
 

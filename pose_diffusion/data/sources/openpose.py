@@ -11,6 +11,7 @@ import re
 
 import numpy as np
 
+from pose_diffusion import storage
 from pose_diffusion.config import Config
 from pose_diffusion.data.layouts import BODY_25, COCO_18
 from pose_diffusion.data.sequence import Source
@@ -44,9 +45,10 @@ def _video(config: Config, video: str, frames: dict[int, str]) -> Detections:
     frame_of: list[int] = []
     person_of: list[str] = []
     empty: list[int] = []
-    for frame in sorted(frames):
+    contents = storage.read_ahead(frames[frame] for frame in sorted(frames))
+    for frame, content in zip(sorted(frames), contents, strict=True):
         path = frames[frame]
-        people = parsing.field(parsing.read_json(path), "people", list, path)
+        people = parsing.field(parsing.json_of(content, path), "people", list, path)
         if not people:
             empty.append(frame)
         identities = [_identity(person) for person in people]

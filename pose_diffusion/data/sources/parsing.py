@@ -62,7 +62,11 @@ def each(config: Config, items: Iterable[Item], read: Callable[[Item], Result]) 
 
 def read_json(path: str) -> Any:
     """A whole JSON file. Raises InputError with line and column where it is broken."""
-    content = storage.read_bytes(path)
+    return json_of(storage.read_bytes(path), path)
+
+
+def json_of(content: bytes, path: str) -> Any:
+    """The same from a file's content."""
     if not content.strip():
         raise InputError(f"{path}: is empty")
     try:
