@@ -14,7 +14,7 @@ FLOORS = [
     {"data"},
     {"models", "diffusion"},
     {"lifting", "aggregate", "reprojection", "estimate"},
-    {"training", "report", "inspection", "export"},
+    {"training", "report", "inspection", "export", "bench"},
     {"distributed"},
 ]
 
