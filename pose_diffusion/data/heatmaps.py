@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import functools
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ from torch.nn import functional
 FITTED, EMPTY, FLAT, SINGLE = 0, 1, 2, 3
 KINDS = {EMPTY: "empty", FLAT: "flat", SINGLE: "single_pixel"}
 
-_LEVELS = ((4, 20), (2, 4), (1, 1))  # pooling and most steps
+_LEVELS = ((4, 20), (2, 4), (1, 1))  # pooling and steps, at the coarsest at most
 _LEAST_SIDE = 12  # pixels of a heatmap's shorter side that are worth steps of their own
 _RACE = 4  # steps between two looks at who is behind
 _TRIAL, _SETTLE = 4, 8  # steps of a moved kernel until the best is chosen, and of the best until it is judged
@@ -38,7 +39,7 @@ _TOLERANCE = 1e-3  # nats a pixel and step, below which a fit has converged
 _EVERY = 4  # steps between two looks at the likelihood
 _FARTHEST = 43.0  # nats below the nearest kernel, for a row or a column: densities stay level there, still normal in float32
 _LIGHT = 1e-6
-_CHUNK = {"cpu": 256, "cuda": 1 << 14}  # heatmaps at a time; on a CPU so few that they stay in its cache
+_CHUNK = {"cpu": 512, "cuda": 1 << 14}  # heatmaps at a time; on a CPU so few that they stay in its cache
 
 
 class Mixture(NamedTuple):
@@ -131,18 +132,14 @@ def _fit(weight: torch.Tensor, kernels: int, restarts: int, seed: int) -> Mixtur
     images = {1: functional.pad(weight, (0, -width % coarsest, 0, -height % coarsest))}
     while max(images) < coarsest:
         images[2 * max(images)] = _halved(images[max(images)])
-    mixture, before = None, 1
-    for pool, steps in levels:
-        image = images[pool]
-        if mixture is None:
-            mixture, _ = _climb(image, _searched(image, kernels, restarts, seed), steps)
-        else:
-            ratio = before / pool
-            variance = mixture.variance * ratio**2 - (ratio**2 - 1) * _PIXEL_VARIANCE
-            finer = Mixture(mixture.weight, (mixture.mean + 0.5) * ratio - 0.5, variance.clamp_min(_PIXEL_VARIANCE))
-            mixture, _ = _climb(image, finer, steps)
-        before = pool
-    assert mixture is not None
+    image = images[coarsest]
+    mixture, _ = _climb(image, _searched(image, kernels, restarts, seed), levels[0][1])
+    for (before, _), (pool, steps) in pairwise(levels):
+        ratio = before / pool
+        variance = mixture.variance * ratio**2 - (ratio**2 - 1) * _PIXEL_VARIANCE
+        mixture = Mixture(mixture.weight, (mixture.mean + 0.5) * ratio - 0.5, variance.clamp_min(_PIXEL_VARIANCE))
+        for _ in range(steps):
+            mixture = _step(images[pool], _density(mixture, *images[pool].shape[1:]))
     return mixture
 
 
