@@ -169,3 +169,10 @@ def remove_file(path: str) -> None:
     fs, inner = filesystem(path)
     with _clear_errors(path), contextlib.suppress(FileNotFoundError):
         fs.rm_file(inner)
+
+
+def remove_folder(folder: str) -> None:
+    """Deletes a folder and all below it, if it is there."""
+    fs, inner = filesystem(folder)
+    with _clear_errors(folder), contextlib.suppress(FileNotFoundError):
+        fs.rm(inner, recursive=True)

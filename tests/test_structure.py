@@ -15,6 +15,7 @@ FLOORS = [
     {"models", "diffusion"},
     {"lifting", "aggregate", "reprojection", "estimate"},
     {"training", "report", "inspection", "export"},
+    {"tuning"},
     {"distributed"},
 ]
 

@@ -77,6 +77,24 @@ def ray_cluster(config: Config) -> Iterator[None]:
 
 def input_error_in(error: BaseException | None) -> InputError | None:
     """The InputError at the root of what Ray raised, if there is one."""
+    for cause in _causes(error):
+        if isinstance(cause, InputError):
+            # Ray's error is of both types; its cause is the plain one.
+            return InputError(_one_line(getattr(cause, "cause", None) or cause))
+    return None
+
+
+def reason(error: BaseException | None) -> str:
+    """One line that says why Ray raised this: our own error at its root, else the last cause that it knows."""
+    causes = list(_causes(error))
+    known = [cause for cause in causes if isinstance(cause, InputError | RunError)]
+    if known:
+        return _one_line(getattr(known[0], "cause", None) or known[0])
+    return f"{type(causes[-1]).__name__}: {_one_line(causes[-1])}" if causes else "unknown"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that led to it, as far as Ray tells."""
     seen: set[int] = set()
     pending = [error]
     while pending:
@@ -84,12 +102,9 @@ def input_error_in(error: BaseException | None) -> InputError | None:
         if current is None or id(current) in seen:
             continue
         seen.add(id(current))
-        if isinstance(current, InputError):
-            # Ray's error is of both types; its cause is the plain one.
-            return InputError(_one_line(getattr(current, "cause", None) or current))
+        yield current
         failures = getattr(current, "worker_failures", None) or {}
         pending += [current.__cause__, current.__context__, getattr(current, "cause", None), *failures.values()]
-    return None
 
 
 def _quiet_ray_data() -> None:

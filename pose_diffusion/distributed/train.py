@@ -5,16 +5,23 @@ A run is the folder train.output: running the same command again resumes it from
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import ray
 import ray.train
 import ray.train.torch
+from ray.train import UserCallback
 
 from pose_diffusion import config_file, runs, storage
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import shards
+from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
 from pose_diffusion.distributed.console import console
 from pose_diffusion.distributed.data import cache_bytes, stream, training_selection
 from pose_diffusion.distributed.job import input_error_in, ray_cluster
@@ -24,15 +31,32 @@ from pose_diffusion.training import stages
 
 log = logging.getLogger(__name__)
 
+# What a trial that drives a run holds of a CPU: Tune wants it to hold something.
+TRIAL_CPUS = 0.001
+
 # What may change when a run goes on: how it is computed, not what.
 _NOT_IDENTITY = {"output", "workers", "device", "max_failures", "threads", "checkpoint_steps"}
 
 
-def train(config: Config) -> str:
-    """Trains the lifter, then the denoiser, and returns the bundle's folder, <train.output>/model.
+@dataclass(frozen=True)
+class Inputs:
+    """What a run reads: the rows to train on, and those held out."""
 
-    Raises InputError for bad configuration or shards, RunError for a run that could not be finished.
-    """
+    manifest: Manifest
+    selection: Selection
+    holdout: Selection | None
+
+    @property
+    def files(self) -> list[ShardFile]:
+        return self.selection.files(self.manifest)
+
+    @property
+    def rows(self) -> int:
+        return sum(self.selection.count(file) for file in self.files)
+
+
+def check_inputs(config: Config) -> Inputs:
+    """Looks at all that a run reads before it starts. Raises InputError for bad configuration or shards."""
     if not config.data.shards:
         raise InputError("key 'data.shards': expected a shard folder, got nothing")
     if not stages.stages(config):
@@ -42,27 +66,47 @@ def train(config: Config) -> str:
     if holdout:
         holdout.check(manifest, f"{config.data.shards} (train.holdout_subjects)")
     selection.check(manifest, config.data.shards)
-    files = selection.files(manifest)
-    shards.check_footers(config.data.shards, files, manifest.kernels)
+    inputs = Inputs(manifest, selection, holdout)
+    shards.check_footers(config.data.shards, inputs.files, manifest.kernels)
     if config.train.lifter:
         given_lifter(config)
-    identity = {
+    return inputs
+
+
+def identity(config: Config, manifest: Manifest) -> dict[str, Any]:
+    """What decides the outcome of a run."""
+    return {
         "data": config.data.model_dump(exclude={"shards", "cache", "cache_gib", "shuffle_rows"}),
         "shards": runs.digest([file.sha256 for file in manifest.files]),
         "model": config.model.model_dump(),
         "diffusion": config.diffusion.model_dump(),
         "train": config.train.model_dump(exclude=_NOT_IDENTITY),
     }
-    runs.claim(config.train.output, "train", identity)
+
+
+def on_gpu(config: Config) -> bool:
+    """Whether the run's workers take GPUs of the cluster that Ray is on."""
+    return config.train.device == "cuda" or (config.train.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
+
+
+def train(config: Config, callbacks: Sequence[UserCallback] = (), side_by_side: int = 1, quiet: bool = False) -> str:
+    """Trains the lifter, then the denoiser, and returns the bundle's folder, <train.output>/model.
+
+    callbacks: told of every report. side_by_side: runs that share the cluster. quiet: without lines on the console.
+    Raises InputError for bad configuration or shards, RunError for a run that could not be finished.
+    """
+    inputs = check_inputs(config)
+    manifest = inputs.manifest
+    runs.claim(config.train.output, "train", identity(config, manifest))
     bundle = storage.join(config.train.output, "model")
     if storage.exists(storage.join(bundle, "model.yaml")):
         log.info("train: %s is finished already", bundle)
         return bundle
     storage.publish_bytes(storage.join(config.train.output, "config.yaml"), config_file.dump(config).encode())
 
-    rows = sum(selection.count(file) for file in files)
-    with ray_cluster(config), console() as lines:
-        gpu = config.train.device == "cuda" or (config.train.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
+    rows = inputs.rows
+    with ray_cluster(config), contextlib.nullcontext() if quiet else console() as lines:
+        gpu = on_gpu(config)
         needed = cache_bytes(rows, manifest.kernels) / config.train.workers
         keep = config.data.cache == "always" or (config.data.cache == "auto" and needed <= config.data.cache_gib * 2**30)
         log.info(
@@ -76,21 +120,22 @@ def train(config: Config) -> str:
             "config": config.model_dump(mode="json"),
             "rows": rows,
             "keep": keep,
-            "holdout": holdout.model_dump() if holdout else None,
+            "holdout": inputs.holdout.model_dump() if inputs.holdout else None,
             "lines": lines,
         }
         filesystem, root = storage.arrow_filesystem(config.train.output)
         trainer = ray.train.torch.TorchTrainer(
             train_worker,
             train_loop_config=settings,
-            scaling_config=_scaling(config.train.workers, gpu),
-            datasets={"train": stream(config.data.shards, manifest, selection, config.train.seed, shuffle=not keep)},
+            scaling_config=_scaling(config.train.workers, gpu, side_by_side),
+            datasets={"train": stream(config.data.shards, manifest, inputs.selection, config.train.seed, shuffle=not keep)},
             run_config=ray.train.RunConfig(
                 name="checkpoints",
                 storage_path=root,
                 storage_filesystem=filesystem,
                 failure_config=ray.train.FailureConfig(max_failures=config.train.max_failures),
                 checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+                callbacks=list(callbacks),
             ),
         )
         try:
@@ -98,7 +143,7 @@ def train(config: Config) -> str:
         except Exception as error:
             known = input_error_in(error)
             if known is None:
-                shards.find_bad(config.data.shards, files, manifest.kernels)
+                shards.find_bad(config.data.shards, inputs.files, manifest.kernels)
                 log.exception("train: the run failed")
                 raise RunError(f"training stopped: {str(error).splitlines()[0]}; run the same command again to go on") from None
             raise known from None
@@ -110,8 +155,10 @@ def train(config: Config) -> str:
     return bundle
 
 
-def _scaling(workers: int, gpu: bool) -> ray.train.ScalingConfig:
+def _scaling(workers: int, gpu: bool, side_by_side: int) -> ray.train.ScalingConfig:
     """A CPU a worker where the cluster has one to spare for reading; on less, shares of what is left beside one for reading."""
     cpus = ray.cluster_resources().get("CPU", 1)
-    share = min(1.0, max(0.01, (cpus - 1) / workers))
+    share = min(1.0, max(0.01, (cpus - 1 - TRIAL_CPUS * side_by_side) / (workers * side_by_side)))
+    # Rounded down: shares that add up to a hair more than there is would wait for ever.
+    share = math.floor(share * 1000) / 1000
     return ray.train.ScalingConfig(num_workers=workers, use_gpu=gpu, resources_per_worker={"CPU": share, "GPU": int(gpu)})

@@ -53,7 +53,7 @@ def train_loop(settings: dict[str, Any]) -> None:
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
     torch.set_num_threads(config.train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
-    say = settings["lines"].say.remote if rank == 0 else (lambda line: None)
+    say = settings["lines"].say.remote if rank == 0 and settings["lines"] else (lambda line: None)
 
     # Restore: the last checkpoint, or the start.
     state = TrainState()
