@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
 import numpy as np
 import pytest
 import torch
+from browser import CHROMIUM, Page, chromium
 from moto.server import ThreadedMotoServer
 
 from pose_diffusion.config import DiffusionConfig, ModelConfig, OfficialConfig
@@ -111,3 +112,24 @@ def s3_bucket(s3_endpoint: str, request: pytest.FixtureRequest) -> str:
     name = "bucket-" + hashlib.sha1(request.node.nodeid.encode()).hexdigest()[:16]
     boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket=name)
     return f"s3://{name}"
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine (Debian's package is called chromium)")
+    with chromium(tmp_path_factory.mktemp("chromium") / "profile") as page:
+        yield page
+
+
+@pytest.fixture
+def opened(browser: Page) -> Callable[..., Page]:
+    """Opens a page in the browser, with nothing kept from the one before."""
+
+    def load(path: Path, width: int = 1400, scheme: str = "light") -> Page:
+        browser.errors.clear()
+        browser.requests.clear()
+        browser.open(path, width, scheme=scheme)
+        return browser
+
+    return load

@@ -14,8 +14,7 @@ FLOORS = [
     {"data"},
     {"models", "diffusion"},
     {"lifting", "aggregate", "reprojection", "estimate"},
-    {"training", "report", "inspection", "export"},
-    {"tuning"},
+    {"training", "report", "inspection", "export", "tuning"},
     {"distributed"},
 ]
 

@@ -1,19 +1,12 @@
-"""report.html: one page that holds all it shows, opens with no network and runs in any browser of these years.
-
-Charts are Plotly's, whose script is in the page; the player and the tables are the scripts in assets/. What comes from the
-data (names of actions, files, settings) goes in as JSON without a '<' and reaches the page as text alone.
-"""
+"""report.html: what the page shows of a report, and how much of it."""
 
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 
-from plotly.offline import get_plotlyjs
-
+from pose_diffusion.report.html import filled
 from pose_diffusion.skeleton import EDGES, LEFT, N_JOINTS, RIGHT
 
 # A page of ten thousand rows helps nobody; report.json has them all.
@@ -53,21 +46,4 @@ def page(figures: dict, clips: Sequence[dict], pictures: Sequence[Picture]) -> b
             "drawn": _DRAWN,
         },
     }
-    parts = {name: _asset(f"{name}.js") for name in ("tables", "charts", "player", "start")}
-    parts |= {"style": _asset("style.css"), "plotly": get_plotlyjs(), "data": _embedded(data)}
-    # Split once by the marks: what is put in is never searched for marks again.
-    pieces = _asset("page.html").split("{{")
-    text = [pieces[0]]
-    for piece in pieces[1:]:
-        name, _, rest = piece.partition("}}")
-        text += [parts[name], rest]
-    return "".join(text).encode()
-
-
-def _embedded(data: dict) -> str:
-    """JSON that no HTML parser reads as the end of the script, whatever the strings in it."""
-    return json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-
-
-def _asset(name: str) -> str:
-    return (resources.files("pose_diffusion.report") / "assets" / name).read_text(encoding="utf-8")
+    return filled("pose_diffusion.report", data).encode()

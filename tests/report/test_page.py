@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from browser import CHROMIUM, Page, chromium
+from browser import Page
 from fakes import table, write
 
 from pose_diffusion.report.build import assemble, build_report
@@ -98,38 +98,11 @@ def test_names_from_the_data_come_back_unchanged(hostile: Path) -> None:
     assert held["settings"] == {HOSTILE: HOSTILE}
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine (Debian's package is called chromium)")
-    with chromium(tmp_path_factory.mktemp("chromium") / "profile") as page:
-        yield page
-
-
-@pytest.fixture
-def opened(browser: Page) -> Callable[..., Page]:
-    """Opens a page in the browser, with nothing kept from the one before."""
-
-    def load(path: Path, width: int = 1400) -> Page:
-        browser.errors.clear()
-        browser.requests.clear()
-        browser.open(path, width)
-        return browser
-
-    return load
-
-
-def asked_of_the_network(page: Page) -> list[str]:
-    return [
-        url for url in page.requests if not url.startswith(("data:", "blob:")) and not re.fullmatch(r"file:.*/\w+\.html", url)
-    ]
-
-
 @pytest.mark.parametrize("width", [1400, 390])
 def test_opens_without_errors_or_requests(width: int, plain: Path, opened: Callable[..., Page]) -> None:
     page = opened(plain, width)
     assert page.errors == []
-    assert asked_of_the_network(page) == []
+    assert page.asked_of_the_network() == []
 
 
 @pytest.mark.parametrize("width", [1400, 390])

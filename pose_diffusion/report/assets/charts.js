@@ -1,27 +1,13 @@
-// Charts, drawn by Plotly. Names from the data are escaped, since Plotly reads some markup in texts.
+// The report's charts.
 
-const COLOURS = {lifter: "#e69f00", diffusion: "#0072b2", oracle: "#7a7a7a"};
+const COLOURS = {lifter: "#e69f00", oracle: "#7a7a7a"};
 const MORE_COLOURS = ["#009e73", "#cc79a7", "#56b4e9", "#8c510a"];
-const FONT = {family: "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif", size: 13, color: "#1f2933"};
 const MOST_BARS = 60;
 
-const escaped = (text) => shown(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-const brief = (text, most) => (text.length > most ? text.slice(0, most - 1) + "…" : text);
-
 function colourOf(report, method) {
-  const unnamed = report.methods.filter((name) => !(name in COLOURS));
+  if (method === "diffusion") return tone("accent");
+  const unnamed = report.methods.filter((name) => name !== "diffusion" && !(name in COLOURS));
   return COLOURS[method] || MORE_COLOURS[unnamed.indexOf(method) % MORE_COLOURS.length];
-}
-
-function draw(id, traces, layout) {
-  const axis = {gridcolor: "#e8ecf0", linecolor: "#b8c1cc", zeroline: false, automargin: true, fixedrange: true};
-  const whole = {
-    font: FONT, margin: {l: 48, r: 22, t: 36, b: 44}, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    hovermode: "closest", legend: {orientation: "h", x: 0, y: 1.02, yanchor: "bottom"}, ...layout,
-    xaxis: {...axis, ...layout.xaxis}, yaxis: {...axis, ...layout.yaxis},
-  };
-  [whole.xaxis, whole.yaxis].forEach((axis) => { if (axis.title) axis.title.font = {size: 13}; });
-  return Plotly.newPlot(id, traces, whole, {responsive: true, displaylogo: false, displayModeBar: false});
 }
 
 function actionsChart(report) {
@@ -51,19 +37,19 @@ function jointsChart(report, skeleton) {
     [`<b>${escaped(row.name)}</b>`, ...[report.final, ...others].map((m) => `${escaped(m)} ${number(row.methods[m].mpjpe_mm, 1)} mm`)].join("<br>"));
   const most = Math.max(...errors, 1);
   return draw("joints-chart", [
-    {type: "scatter", mode: "lines", ...bones, line: {color: "#c3cbd4", width: 6}, hoverinfo: "skip"},
+    {type: "scatter", mode: "lines", ...bones, line: {color: tone("field"), width: 6}, hoverinfo: "skip"},
     {
       type: "scatter", mode: "markers+text", x, y, hovertext: hover, hoverinfo: "text",
       text: errors.map((error) => number(error, 0)), textposition: skeleton.drawn.map((point) => point[2]), textfont: {size: 12},
       marker: {
         size: errors.map((error) => 12 + 16 * Math.sqrt(error / most)), color: errors, colorscale: "Cividis", reversescale: true,
-        cmin: 0, cmax: most, opacity: 1, line: {color: "#fff", width: 1.5},
+        cmin: 0, cmax: most, opacity: 1, line: {color: tone("paper"), width: 1.5},
       },
     },
   ], {
     showlegend: false, margin: {l: 8, r: 8, t: 8, b: 8},
     xaxis: {visible: false, range: [-1.02, 1.02]}, yaxis: {visible: false, range: [-1.08, 1.12], scaleanchor: "x"},
-    annotations: [["right", -0.75], ["left", 0.75]].map(([text, x]) => ({x, y: 1.02, text: `${text} side`, showarrow: false, font: {color: "#52606d"}})),
+    annotations: [["right", -0.75], ["left", 0.75]].map(([text, x]) => ({x, y: 1.02, text: `${text} side`, showarrow: false, font: {color: tone("soft")}})),
   });
 }
 
@@ -105,7 +91,7 @@ function spreadCharts(report) {
   const {risk, regions, coverage} = report.spread;
   const kept = risk.map((row) => row.kept_percent);
   draw("risk-chart", [
-    {type: "scatter", mode: "lines", name: "by spread", x: kept, y: risk.map((row) => row.mpjpe_mm), line: {color: "#0072b2", width: 2.5}},
+    {type: "scatter", mode: "lines", name: "by spread", x: kept, y: risk.map((row) => row.mpjpe_mm), line: {color: tone("accent"), width: 2.5}},
     {
       type: "scatter", mode: "lines", name: "by error (bound)", x: kept, y: risk.map((row) => row.lowest_mpjpe_mm),
       line: {color: "#7a7a7a", width: 2, dash: "dash"},
@@ -118,9 +104,9 @@ function spreadCharts(report) {
   const claimed = covered.map((_, i) => 100 * i / regions.length);
   draw("coverage-chart", [
     {type: "scatter", mode: "lines", name: "as claimed", x: [0, 100], y: [0, 100], line: {color: "#7a7a7a", width: 1.5, dash: "dash"}},
-    {type: "scatter", mode: "lines", name: "found", x: claimed, y: covered, line: {color: "#0072b2", width: 2.5}},
+    {type: "scatter", mode: "lines", name: "found", x: claimed, y: covered, line: {color: tone("accent"), width: 2.5}},
   ], {xaxis: {title: {text: "region claimed (%)"}, range: [0, 100]}, yaxis: {title: {text: "joints inside (%)"}, range: [0, 100]}});
-  document.getElementById("coverage-table").append(table(
+  at("coverage-table").replaceChildren(table(
     "Joints whose truth lies inside the region", [[{text: "region"}, ...coverage.map((row) => ({text: `${row.region_percent}%`}))]],
     [[{text: "joints inside"}, ...coverage.map((row) => ({text: `${number(row.joints_percent, 1)}%`}))]],
   ));

@@ -1,6 +1,5 @@
 // The player: 2D input and a 3D view that turns, drawn on plain canvases, so that it works without WebGL.
 
-const SIDE = {left: ["#0072b2", "#7fb8d8"], right: ["#d55e00", "#eaae7f"], middle: ["#444444", "#a8a8a8"]};
 const START = {yaw: 0.45, pitch: 0.18};
 const DISTANCE = 4.5; // of the eye, in radii of the motion
 
@@ -143,7 +142,7 @@ class Player {
       this.bones(context, points, beside ? 0 : 1, beside ? 4 : 3);
     }
     this.bones(context, pose(this.clip.pose_3d).map((point) => this.project(point, place(0), room)), 0, 4);
-    context.fillStyle = "#52606d";
+    context.fillStyle = tone("soft");
     context.font = "13px system-ui, sans-serif";
     context.textAlign = "center";
     context.fillText(this.clip.truth && !beside ? "prediction, and truth in pale" : "prediction", place(0)[0], 20);
@@ -159,7 +158,7 @@ class Player {
   }
 
   floor(context, place, room) {
-    context.strokeStyle = "#e1e6ec";
+    context.strokeStyle = tone("line");
     context.lineWidth = 1;
     const [size, step] = [0.8, 0.2];
     for (let i = -size; i <= size + 1e-9; i += step) {
@@ -175,9 +174,10 @@ class Player {
 
   /** Bones and joints, the farthest first. shade: 0 full, 1 pale. */
   bones(context, points, shade, width) {
+    const colours = Object.fromEntries(["left", "right", "middle"].map((side) => [side, tone(shade ? `${side}-pale` : side)]));
     const far = ([a, b]) => -((points[a][2] || 0) + (points[b][2] || 0));
     [...this.skeleton.edges].sort((one, other) => far(one) - far(other)).forEach(([parent, joint]) => {
-      const colour = SIDE[this.skeleton.sides[joint]][shade];
+      const colour = colours[this.skeleton.sides[joint]];
       context.strokeStyle = context.fillStyle = colour;
       context.lineWidth = width;
       context.beginPath();

@@ -8,7 +8,6 @@ const has = {
 };
 document.querySelectorAll("[data-needs]").forEach((part) => { part.hidden = !has[part.dataset.needs]; });
 
-const at = (id) => document.getElementById(id);
 at("lede").textContent = `${counted(counts.poses, "pose")} in ${counted(counts.files, "file")}, `
   + (has.truth ? `${number(counts.poses_with_truth, 0)} of them with a known truth` : "none with a known truth, so no errors")
   + (counts.skipped ? `; ${counted(counts.skipped, "input")} skipped` : "");
@@ -22,12 +21,9 @@ if (has.truth) {
   figureTable(at("actions-table"), report, "", "action", report.actions, leftOut.actions, true);
   figureTable(at("subjects-table"), report, "By subject", "subject", report.subjects, leftOut.subjects, false);
   figureTable(at("cameras-table"), report, "By camera", "camera", report.cameras, leftOut.cameras, false);
-  actionsChart(report);
-  jointsChart(report, skeleton);
-  errorsChart(report);
-  pckChart(report);
+  [actionsChart, jointsChart, errorsChart, pckChart].forEach((chart) => drawn(() => chart(report, skeleton)));
 }
-if (has.spread) spreadCharts(report);
+if (has.spread) drawn(() => spreadCharts(report));
 pictures.forEach(({title, label, image}) => {
   const figure = element("figure");
   const picture = element("img");
@@ -47,4 +43,7 @@ if (report.skipped.length) {
 }
 if (has.throughput) pairTable(at("throughput"), report.throughput);
 if (has.settings) pairTable(at("settings"), report.settings);
-if (has.clips) window.player = new Player(clips, skeleton);
+if (has.clips) {
+  window.player = new Player(clips, skeleton);
+  drawn(() => window.player.draw());
+}

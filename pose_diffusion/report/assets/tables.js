@@ -1,44 +1,11 @@
-// Tables and tiles. Every text from the data goes in as textContent, never as markup.
+// The report's tables and tiles.
 
 const FIGURES = [
   ["mpjpe_mm", "MPJPE (P1)", "mm", 1], ["p_mpjpe_mm", "P-MPJPE (P2)", "mm", 1], ["n_mpjpe_mm", "N-MPJPE", "mm", 1],
   ["mpjve_mm", "MPJVE", "mm/frame", 2], ["pck_percent", "PCK at 150 mm", "%", 1], ["auc_percent", "AUC", "%", 1],
 ];
 
-const number = (value, digits) =>
-  value === null || value === undefined ? "–" : value.toLocaleString("en", {minimumFractionDigits: digits, maximumFractionDigits: digits});
-const counted = (count, noun) => `${number(count, 0)} ${noun}${count === 1 ? "" : "s"}`;
-const shown = (name) => (name === "" ? "(unnamed)" : name);
 const methodName = (method) => (method === "oracle" ? "oracle (chosen by the truth)" : method);
-
-function element(kind, text, className) {
-  const made = document.createElement(kind);
-  if (text !== undefined) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-
-/** A table from lines of {text, className, span}: heads, rows and feet; the first cell of a row is its head. */
-function table(caption, heads, rows, feet = []) {
-  const made = element("table");
-  if (caption) made.append(element("caption", caption));
-  [["thead", heads], ["tbody", rows], ["tfoot", feet]].filter(([, lines]) => lines.length).forEach(([kind, lines]) => {
-    const block = element(kind);
-    lines.forEach((cells) => {
-      const row = element("tr");
-      cells.forEach(({text, className, span}, place) => {
-        const head = kind === "thead" || place === 0;
-        const cell = element(head ? "th" : "td", text, className);
-        if (head) cell.scope = kind === "thead" ? (span ? "colgroup" : "col") : "row";
-        if (span) cell.colSpan = span;
-        row.append(cell);
-      });
-      block.append(row);
-    });
-    made.append(block);
-  });
-  return made;
-}
 
 /** A row a name: all figures of the final method, then P1 and P2 of the others. */
 function figureTable(place, report, caption, firstHead, rows, leftOut, withMeans) {
@@ -62,10 +29,6 @@ function figureTable(place, report, caption, firstHead, rows, leftOut, withMeans
   more(place, leftOut);
 }
 
-function more(place, leftOut) {
-  if (leftOut) place.append(element("p", `${number(leftOut, 0)} more are in report.json.`, "note"));
-}
-
 function tiles(place, report) {
   const others = report.methods.filter((method) => method !== report.final);
   FIGURES.forEach(([key, label, unit, digits]) => {
@@ -79,18 +42,4 @@ function tiles(place, report) {
     });
     place.append(tile);
   });
-}
-
-/** Nested settings as rows 'section.key', value. */
-function pairs(values, prefix = "") {
-  return Object.entries(values).flatMap(([key, value]) =>
-    value !== null && typeof value === "object" && !Array.isArray(value)
-      ? pairs(value, `${prefix}${key}.`)
-      : [[prefix + key, Array.isArray(value) || value === null ? JSON.stringify(value) : value]]);
-}
-
-function pairTable(place, values) {
-  const text = (value) => (typeof value === "number" && !Number.isInteger(value) ? String(+value.toPrecision(6)) : String(value));
-  const rows = pairs(values).map(([key, value]) => [{text: key, className: "long"}, {text: text(value), className: "text"}]);
-  place.append(table("", [], rows));
 }

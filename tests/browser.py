@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -48,14 +49,19 @@ class Page:
                     raise RuntimeError(f"{method}: {answer['error']['message']}")
                 return answer["result"]
 
-    def open(self, path: Path, width: int, height: int = 900) -> None:
-        """Loads a local file in a window of this size and waits until its scripts have run."""
+    def open(self, path: Path, width: int, height: int = 900, scheme: str = "light") -> None:
+        """Loads a local file in a window of this size, on a light or dark screen, and waits until its scripts have run."""
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
         self.call("Page.navigate", url=path.resolve().as_uri())
         self.evaluate(
             "new Promise(done => document.readyState === 'complete' ? done() : window.addEventListener('load', () => done()))"
         )
         self.wait(300)
+
+    def asked_of_the_network(self) -> list[str]:
+        """What was requested but the page itself and data within it."""
+        return [url for url in self.requests if not re.fullmatch(r"(data|blob):.*|file:.*/\w+\.html", url)]
 
     def wait(self, milliseconds: int) -> None:
         self.evaluate(f"new Promise(done => setTimeout(done, {milliseconds}))")
