@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
@@ -59,13 +60,19 @@ def ray_cluster(config: Config) -> Iterator[None]:
         except ConnectionError as error:
             raise InputError(f"key 'ray.address': no Ray cluster answers at {address}: {_one_line(error)}") from None
     else:
-        ray.init(
-            address="local",
-            num_cpus=config.ray.num_cpus,
-            include_dashboard=True,  # Train and Tune ask it for the state of placement groups, and hang without
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        port = _free_port()
+        with _variable("RAY_API_SERVER_ADDRESS", f"http://127.0.0.1:{port}"):
+            ray.init(
+                address="local",
+                num_cpus=config.ray.num_cpus,
+                # Train asks the dashboard for its actors' state, and frees the CPUs of a run that was stopped only then. Told
+                # no address, it looks for one, and gives up where several Rays are on the machine.
+                include_dashboard=True,
+                dashboard_host="127.0.0.1",
+                dashboard_port=port,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     if on_sigterm is _stop:  # a job's, which ray.init replaces by its own and by one that prints a C++ stack
         signal.signal(signal.SIGTERM, _stop)
     try:
@@ -73,6 +80,25 @@ def ray_cluster(config: Config) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """An environment variable that processes started in the block inherit."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
 
 
 def input_error_in(error: BaseException | None) -> InputError | None:

@@ -15,7 +15,6 @@ from typing import Any
 import ray
 import ray.train
 import ray.train.torch
-from ray.train import UserCallback
 
 from pose_diffusion import config_file, runs, storage
 from pose_diffusion.config import Config
@@ -24,7 +23,7 @@ from pose_diffusion.data import shards
 from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
 from pose_diffusion.distributed.console import console
 from pose_diffusion.distributed.data import cache_bytes, stream, training_selection
-from pose_diffusion.distributed.job import input_error_in, ray_cluster
+from pose_diffusion.distributed.job import input_error_in, ray_cluster, reason
 from pose_diffusion.distributed.train_loop import given_lifter, train_worker
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.training import stages
@@ -89,10 +88,10 @@ def on_gpu(config: Config) -> bool:
     return config.train.device == "cuda" or (config.train.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
 
 
-def train(config: Config, callbacks: Sequence[UserCallback] = (), side_by_side: int = 1, quiet: bool = False) -> str:
+def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, quiet: bool = False) -> str:
     """Trains the lifter, then the denoiser, and returns the bundle's folder, <train.output>/model.
 
-    callbacks: told of every report. side_by_side: runs that share the cluster. quiet: without lines on the console.
+    callbacks: Ray Train's, told of every report. side_by_side: runs that share the cluster. quiet: no lines on the console.
     Raises InputError for bad configuration or shards, RunError for a run that could not be finished.
     """
     inputs = check_inputs(config)
@@ -145,7 +144,7 @@ def train(config: Config, callbacks: Sequence[UserCallback] = (), side_by_side: 
             if known is None:
                 shards.find_bad(config.data.shards, inputs.files, manifest.kernels)
                 log.exception("train: the run failed")
-                raise RunError(f"training stopped: {str(error).splitlines()[0]}; run the same command again to go on") from None
+                raise RunError(f"training stopped: {reason(error)}; run the same command again to go on") from None
             raise known from None
     if "input" in ended:
         raise InputError(ended["input"])

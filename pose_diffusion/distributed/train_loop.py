@@ -42,8 +42,16 @@ def train_worker(settings: dict[str, Any]) -> Any:
     except Exception as error:
         if known := input_error_in(error):
             return {"input": str(known)}
+        if _out_of_memory(error) and ray.train.get_context().get_world_size() == 1:  # of several, the others wait for this one
+            return {
+                "failed": f"out of memory ({str(error).splitlines()[0]}); lower train.batch, train.pass_rows or model.width"
+            }
         raise
     return {}
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def train_loop(settings: dict[str, Any]) -> None:

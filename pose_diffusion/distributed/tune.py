@@ -14,13 +14,14 @@ import ray.tune
 from pose_diffusion import runs, storage
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
-from pose_diffusion.distributed.data import training_selection
+from pose_diffusion.data.manifest import Manifest, Selection
+from pose_diffusion.distributed.data import held_out_selection
 from pose_diffusion.distributed.job import ray_cluster
 from pose_diffusion.distributed.train import TRIAL_CPUS, check_inputs, identity, on_gpu, train
 from pose_diffusion.distributed.tune_search import Prune, Record, Suggest
 from pose_diffusion.distributed.tune_trial import Lifters, lifter_run, sample_trial, train_trial
 from pose_diffusion.errors import InputError, RunError
-from pose_diffusion.models.bundle import Bundle, content_hash, load_bundle
+from pose_diffusion.models.bundle import Bundle, load_bundle
 from pose_diffusion.tuning import sampling
 from pose_diffusion.tuning import space as spaces
 from pose_diffusion.tuning.search import BEST, Search
@@ -40,19 +41,18 @@ def tune(config: Config) -> Search:
     if not config.train.holdout_subjects:
         raise InputError("key 'train.holdout_subjects': trials are judged on held-out subjects, got none")
     if config.tune.mode == "sampling":
-        bundle = _searched_bundle(config)
+        bundle, manifest, holdout = _sampling_inputs(config)
         config = config.model_copy(update={"model": bundle.model, "diffusion": bundle.diffusion})
-    space = spaces.parse(config)
-    inputs = None if config.tune.mode == "sampling" else check_inputs(config)
-    record = {
-        **identity(config, inputs.manifest if inputs else manifests.read(config.data.shards)),
-        "tune": {**config.tune.model_dump(exclude=_NOT_IDENTITY), "space": _flat(space)},
-    }
-    if config.tune.mode == "sampling":
-        record |= {"bundle": content_hash(config.tune.bundle), "infer": config.infer.model_dump(include={"flips", "hypotheses"})}
+        space = spaces.parse(config)
+        record = {"bundle": bundle.content_hash, "infer": config.infer.model_dump(include={"flips", "hypotheses", "seed"})}
+    else:
+        space = spaces.parse(config)
+        manifest, record = check_inputs(config).manifest, {}
+    record |= identity(config, manifest)
+    record["tune"] = {**config.tune.model_dump(exclude=_NOT_IDENTITY), "space": _flat(space)}
     runs.claim(config.tune.output, "tune", record)
     with ray_cluster(config):
-        search = _sampling(config, space, bundle) if config.tune.mode == "sampling" else _training(config, space)
+        search = _sampling(config, space, bundle, holdout) if config.tune.mode == "sampling" else _training(config, space)
     best = search.journal.best
     if best is None:
         reasons = [trial.reason for trial in search.journal if trial.reason]
@@ -82,12 +82,9 @@ def _training(config: Config, space: Space) -> Search:
     return search
 
 
-def _sampling(config: Config, space: Space, bundle: Bundle) -> Search:
+def _sampling(config: Config, space: Space, bundle: Bundle, holdout: Selection) -> Search:
     gpu = on_gpu(config)
     side_by_side = config.tune.concurrent or max(1, int(_available("GPU" if gpu else "CPU")))
-    holdout = training_selection(config.data, config.train.holdout_subjects)[1]
-    assert holdout is not None
-    holdout.check(manifests.read(config.data.shards), f"{config.data.shards} (train.holdout_subjects)")
     if set(bundle.provenance.get("holdout_subjects", [])) != set(config.train.holdout_subjects):
         log.warning("tune: %s was not trained with %s held out", config.tune.bundle, ", ".join(config.train.holdout_subjects))
     search = Search(config, space, config, "cuda" if gpu else "cpu")
@@ -106,7 +103,7 @@ def _run(search: Search, trainable: Any, resources: dict[str, float], side_by_si
     tune = search.config.tune
     log.info("tune: %d trials, %d side by side on %s", search.budget, side_by_side, search.device)
     with tempfile.TemporaryDirectory() as scratch:
-        ray.tune.Tuner(
+        tuner = ray.tune.Tuner(
             ray.tune.with_resources(trainable, resources),
             tune_config=ray.tune.TuneConfig(
                 search_alg=Suggest(search),
@@ -117,16 +114,26 @@ def _run(search: Search, trainable: Any, resources: dict[str, float], side_by_si
                 reuse_actors=tune.mode == "sampling",
             ),
             run_config=ray.tune.RunConfig(name="search", storage_path=scratch, callbacks=[Record(search)], verbose=0),
-        ).fit()
+        )
+        try:
+            tuner.fit()
+        finally:
+            search.publish_page()
 
 
-def _searched_bundle(config: Config) -> Bundle:
+def _sampling_inputs(config: Config) -> tuple[Bundle, Manifest, Selection]:
+    """The bundle to search on, the shards and their held-out rows. Raises InputError where something is missing."""
     if not config.tune.bundle:
         raise InputError("key 'tune.bundle': expected a trained bundle to search on (tune.mode sampling), got nothing")
+    if not config.data.shards:
+        raise InputError("key 'data.shards': expected a shard folder with the held-out subjects, got nothing")
     bundle = load_bundle(config.tune.bundle)
     if bundle.denoiser is None:
         raise InputError(f"key 'tune.bundle': {config.tune.bundle} holds a lifter alone: there is no sampling to search")
-    return bundle
+    manifest = manifests.read(config.data.shards)
+    holdout = held_out_selection(config.data, config.train.holdout_subjects)
+    holdout.check(manifest, f"{config.data.shards} (train.holdout_subjects)")
+    return bundle, manifest, holdout
 
 
 def _available(resource: str) -> float:

@@ -24,7 +24,7 @@ class Suggest(Searcher):
         super().__init__()
         self.search = search
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> Any:
         while (trial := self.search.next()) is not None:
             try:
                 return {"trial": trial.id, "config": config_file.dump(self.search.config_of(trial))}
@@ -55,7 +55,7 @@ class Prune(FIFOScheduler):
     def __init__(self, search: Search):
         super().__init__()
         self.search, tune = search, search.config.tune
-        self._asha: ASHAScheduler | None = None
+        self._asha: Any = None
         if tune.prune and tune.mode == "training" and search.epochs > tune.grace:
             # No rung at the last epoch: there is nothing left to save.
             self._asha = ASHAScheduler(

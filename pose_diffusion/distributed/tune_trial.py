@@ -47,7 +47,7 @@ class Lifters:
         run = lifter_run(config_file.from_yaml(config), self.folder)
         if run.train.output not in self._bundles:
             # A task of its own: it does not end with the trial that was the first to ask.
-            task = ray.remote(num_cpus=0, max_retries=0)(train)
+            task: Any = ray.remote(num_cpus=0, max_retries=0)(train)
             self._bundles[run.train.output] = task.remote(run, side_by_side=self.side_by_side, quiet=True)
         return [self._bundles[run.train.output]]
 

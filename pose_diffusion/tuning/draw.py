@@ -59,7 +59,9 @@ def _distribution(domain: Domain) -> BaseDistribution:
     if domain.kind in ("choice", "grid"):
         return CategoricalDistribution(tuple(range(len(domain.values))))  # by number: a value may be a list
     low, high = domain.values
-    return IntDistribution(low, high) if domain.kind == "randint" else FloatDistribution(low, high, log=domain.kind[:3] == "log")
+    if domain.kind == "randint":
+        return IntDistribution(low, high)
+    return FloatDistribution(low, high, log=domain.kind == "loguniform")
 
 
 def _value(domain: Domain, drawn: Any) -> Any:

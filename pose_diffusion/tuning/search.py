@@ -1,10 +1,11 @@
 """A search, apart from who runs its trials: what to try next, what came of it, and what is published.
 
-    <tune.output>/trials/         the journal and the trials' runs (see `trials`); TensorBoard reads it as one log folder
-    <tune.output>/lifters/        lifters that trials share
-    <tune.output>/trials.parquet  one row a trial
-    <tune.output>/best.yaml       the config of the best trial, for jobs/train.py
-    <tune.output>/model/          with mode: sampling, the bundle with the best trial's sampling, for jobs/infer.py
+<tune.output>/trials/         the journal and the trials' runs (see `trials`); TensorBoard reads it as one log folder
+<tune.output>/lifters/        lifters that trials share
+<tune.output>/trials.parquet  one row a trial
+<tune.output>/best.yaml       the config of the best trial, for jobs/train.py
+<tune.output>/page.html       curves, what mattered, cost against error
+<tune.output>/model/          with mode: sampling, the bundle with the best trial's sampling, for jobs/infer.py
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ import logging
 import math
 from collections.abc import Callable
 
+import pyarrow as pa
+
 from pose_diffusion import config_file, storage
 from pose_diffusion.config import Config, TuneConfig
 from pose_diffusion.models.bundle import load_bundle, save_bundle
-from pose_diffusion.tuning import trials
+from pose_diffusion.tuning import page, trials
 from pose_diffusion.tuning.draw import draw
 from pose_diffusion.tuning.space import Space, apply
 from pose_diffusion.tuning.trials import Journal, Point, Trial
 
 log = logging.getLogger(__name__)
 
-BEST, MODEL = "best.yaml", "model"
+BEST, PAGE, MODEL = "best.yaml", "page.html", "model"
 
 
 class Search:
@@ -98,14 +101,21 @@ class Search:
         self.say(line(trial))
         self.publish()
 
+    def table(self) -> pa.Table:
+        best = self.journal.best
+        return trials.table(self.journal, self.space.plain(), self.config.tune.mode, best.id if best else None)
+
     def publish(self) -> None:
         """Writes the table of trials and, once there is one, the best trial's config."""
-        best = self.journal.best
-        rows = trials.table(self.journal, self.space.plain(), self.config.tune.mode, best.id if best else None)
-        trials.publish_table(self.config.tune.output, rows)
-        if best:
+        trials.publish_table(self.config.tune.output, self.table())
+        if best := self.journal.best:
             content = config_file.dump(self.best_config(best))
             storage.publish_bytes(storage.join(self.config.tune.output, BEST), content.encode())
+
+    def publish_page(self) -> None:
+        rows = self.table()
+        content = page.build(rows, trials.about(rows))
+        storage.publish_bytes(storage.join(self.config.tune.output, PAGE), content.encode())
 
     def best_config(self, best: Trial) -> Config:
         """The config to use a trial's settings with: for training with final epochs, and, searched on a bundle, for lifting."""
@@ -137,5 +147,5 @@ def line(trial: Trial) -> str:
     """A trial that has ended as one line of a table."""
     error = "-" if trial.mpjpe is None else f"{trial.mpjpe:.2f}"
     settings = ", ".join(f"{key} {trials.text(value)}" for key, value in trial.settings.items())
-    reason = f": {trial.reason}" if trial.reason else ""
-    return f"trial {trial.id}  {trial.status:<8} {trial.epochs:>4} epochs {error:>8} mm {trial.seconds:>7.0f} s  {settings}{reason}"
+    figures = f"{trial.epochs:>4} epochs {error:>8} mm {trial.seconds:>7.0f} s"
+    return f"trial {trial.id}  {trial.status:<8} {figures}  {settings}" + (f": {trial.reason}" if trial.reason else "")

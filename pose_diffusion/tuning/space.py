@@ -1,10 +1,10 @@
 """The search space of `tune.space`: for each config key, whole ('diffusion.beta_end'), one way to draw its values.
 
-    choice: [a, b, ...]         one of these
-    grid: [a, b, ...]           each of these; grids multiply
-    uniform: [low, high]        a number between, evenly
-    loguniform: [low, high]     a number between, evenly in its logarithm
-    randint: [low, high]        a whole number, both ends included
+choice: [a, b, ...]         one of these
+grid: [a, b, ...]           each of these; grids multiply
+uniform: [low, high]        a number between, evenly
+loguniform: [low, high]     a number between, evenly in its logarithm
+randint: [low, high]        a whole number, both ends included
 """
 
 from __future__ import annotations
@@ -129,7 +129,8 @@ def _domain(config: Config, key: str, given: Mapping[str, Any]) -> Domain:
     if kind not in _LISTS:
         values = _ends(key, kind, values)
     domain = Domain(kind, tuple(values))
-    checked = TypeAdapter(Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation)
+    kind_of_value: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    checked: TypeAdapter = TypeAdapter(kind_of_value)
     as_config = [_checked(checked, value, f"'{key}'") for value in domain.corners()]
     if kind not in _LISTS:
         return domain

@@ -1,8 +1,8 @@
 """The trials of a search: their journal, from which a killed search goes on, and their table.
 
-    <tune.output>/trials/0007.json   settings, status, reason and learning curve of a trial, published anew at each change
-    <tune.output>/trials/0007/       its training run, as jobs/train.py writes one
-    <tune.output>/trials.parquet     one row a trial (`table` says what is in it)
+<tune.output>/trials/0007.json   settings, status, reason and learning curve of a trial, published anew at each change
+<tune.output>/trials/0007/       its training run, as jobs/train.py writes one
+<tune.output>/trials.parquet     one row a trial (`table` says what is in it)
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.training import history
 
 FOLDER, TABLE = "trials", "trials.parquet"
+_ABOUT = "pose_diffusion.tuning"
 METRIC = "held-out MPJPE, mm"
 Status = Literal["running", "finished", "pruned", "failed"]
 
@@ -155,8 +156,13 @@ def table(trials: Iterable[Trial], space: Mapping[str, Any], mode: str, best: st
         **{key: _column([trial.settings[key] for trial in trials]) for key in space},
         "curve": pa.array([[dataclasses.asdict(point) for point in trial.curve] for trial in trials], _CURVE),
     }
-    about = {"space": dict(space), "keys": list(space), "metric": METRIC, "best": best, "mode": mode}
-    return pa.table(columns).replace_schema_metadata({"pose_diffusion.tuning": json.dumps(about)})
+    told = {"space": dict(space), "keys": list(space), "metric": METRIC, "best": best, "mode": mode}
+    return pa.table(columns).replace_schema_metadata({_ABOUT: json.dumps(told)})
+
+
+def about(rows: pa.Table) -> dict[str, Any]:
+    """What a table of trials says of its search."""
+    return json.loads(rows.schema.metadata[_ABOUT.encode()])
 
 
 def publish_table(folder: str, rows: pa.Table) -> None:
