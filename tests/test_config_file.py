@@ -96,3 +96,18 @@ def test_local_paths_are_made_absolute_and_remote_ones_are_kept(monkeypatch, tmp
     assert config.data.shards == str(tmp_path / "some" / "shards")
     assert config.train.output == "s3://bucket/run"
     assert config.infer.input == ""
+
+
+def test_a_dumped_config_is_read_back_from_its_text():
+    config = config_file.load(None, ["model.width=32", "tune.space={model.layers: {choice: [1, 2]}}"])
+    assert config_file.from_yaml(config_file.dump(config)) == config
+
+
+def test_the_field_of_a_whole_key_is_found():
+    assert config_file.field("train.batch", "here").default == 1024
+
+
+@pytest.mark.parametrize("key", ["train.bacth", "train", "train.batch.size", ""])
+def test_no_field_is_found_for_an_unknown_key(key):
+    with pytest.raises(InputError, match="here: unknown"):
+        config_file.field(key, "here")

@@ -103,3 +103,15 @@ def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file"):
         storage.publish_bytes(str(tmp_path / "file" / "below.txt"), b"")
+
+
+def test_a_removed_folder_is_gone_with_all_below_it_and_nothing_else(folder):
+    for name in ("run/a.txt", "run/below/b.txt", "runner/c.txt"):
+        storage.publish_bytes(storage.join(folder, name), b"x")
+    storage.remove_folder(storage.join(folder, "run"))
+    assert [name for name in storage.list_files(folder) if name.startswith("run")] == ["runner/c.txt"]
+
+
+def test_an_absent_folder_is_removed_without_complaint(folder):
+    storage.remove_folder(storage.join(folder, "absent"))
+    assert not storage.exists(storage.join(folder, "absent"))
