@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +62,12 @@ def test_a_space_may_vary_keys_that_bound_each_other_if_all_of_it_is_valid():
 def test_sampling_alone_can_be_searched_by_its_keys():
     space = {"diffusion.window": {"choice": [6, 12]}, "infer.flips": {"choice": [True, False]}}
     assert parse(space, tune={"mode": "sampling"}).size == 4
+
+
+@pytest.mark.parametrize("name", ["tune", "tune_size", "tune_sampling"])
+def test_the_shipped_spaces_hold_nothing_that_the_config_refuses(name):
+    configs = Path(__file__).resolve().parents[2] / "configs"
+    assert spaces.parse(config_file.load(str(configs / f"{name}.yaml"))).size > 100
 
 
 @pytest.mark.parametrize(
