@@ -31,6 +31,7 @@ from pose_diffusion.config.sources import (
     OpenPoseConfig,
     SyntheticConfig,
 )
+from pose_diffusion.config.tune import TuneConfig
 
 __all__ = [
     "ArchiveConfig",
@@ -56,6 +57,7 @@ __all__ = [
     "Section",
     "SyntheticConfig",
     "TrainConfig",
+    "TuneConfig",
 ]
 
 
@@ -83,6 +85,7 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     train: TrainConfig = TrainConfig()
+    tune: TuneConfig = TuneConfig()
     infer: InferConfig = InferConfig()
     report: ReportConfig = ReportConfig()
     export: ExportConfig = ExportConfig()

@@ -32,7 +32,13 @@ def training_selection(config: DataConfig, holdout: list[str]) -> tuple[Selectio
     actions = frozenset(config.actions) if config.actions is not None else None
     subjects = frozenset(config.subjects) if config.subjects is not None else None
     train = Selection(split="train", actions=actions, subjects=subjects, without_subjects=frozenset(holdout))
-    return train, Selection(split="train", actions=actions, subjects=frozenset(holdout)) if holdout else None
+    return train, held_out_selection(config, holdout) if holdout else None
+
+
+def held_out_selection(config: DataConfig, holdout: list[str]) -> Selection:
+    """The rows of these subjects of the training split."""
+    actions = frozenset(config.actions) if config.actions is not None else None
+    return Selection(split="train", actions=actions, subjects=frozenset(holdout))
 
 
 def stream(

@@ -15,6 +15,7 @@ import ray.train
 from pose_diffusion.config import Config
 
 _READING = 0.1  # of a CPU
+TRIAL_CPUS = 0.001  # what a search's trial, which only drives a run, holds: Tune wants it to hold something
 
 
 def worker_range(config: Config) -> tuple[int, int]:
@@ -35,7 +36,7 @@ def cpu_shares(config: Config, gpu: bool, side_by_side: int = 1) -> tuple[float,
         return 1.0, None  # a whole CPU is left somewhere, and reading may be anywhere
     to_a_cpu = 1 if elastic else math.ceil(workers / cpus)
     # Rounded down: shares that add up to a hair more than there is would wait for ever.
-    return math.floor(1000 * (1 - _READING) / to_a_cpu) / 1000, _READING
+    return math.floor(1000 * (1 - _READING - TRIAL_CPUS) / to_a_cpu) / 1000, _READING
 
 
 def scaling(config: Config, gpu: bool, side_by_side: int = 1) -> ray.train.ScalingConfig:

@@ -43,8 +43,16 @@ def train_worker(settings: dict[str, Any]) -> Any:
     except Exception as error:
         if known := input_error_in(error):
             return {"input": str(known)}
+        if _out_of_memory(error) and ray.train.get_context().get_world_size() == 1:  # of several, the others wait for this one
+            return {
+                "failed": f"out of memory ({str(error).splitlines()[0]}); lower train.batch, train.pass_rows or model.width"
+            }
         raise
     return {}
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def train_loop(settings: dict[str, Any]) -> None:
@@ -54,7 +62,7 @@ def train_loop(settings: dict[str, Any]) -> None:
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
     torch.set_num_threads(config.train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
-    say = settings["lines"].say.remote if rank == 0 else (lambda line: None)
+    say = settings["lines"].say.remote if rank == 0 and settings["lines"] else (lambda line: None)
     metrics = TrainingMetrics(config.train.output)
 
     # Restore: the last checkpoint, or the start.
