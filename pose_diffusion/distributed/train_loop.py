@@ -27,6 +27,7 @@ from pose_diffusion.lifting import suitable_rows
 from pose_diffusion.models.bundle import load_bundle, save_bundle
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.process import settle
 from pose_diffusion.training import history, stages
 from pose_diffusion.training.batch import make_batch
 from pose_diffusion.training.ema import Ema
@@ -52,7 +53,7 @@ def train_loop(settings: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
-    torch.set_num_threads(config.train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
+    settle(config.train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
     say = settings["lines"].say.remote if rank == 0 else (lambda line: None)
 
     # Restore: the last checkpoint, or the start.
