@@ -107,7 +107,7 @@ def _together(kind: str, count: int, config: Config, device: torch.device, preci
     """The loop in `count` processes at the same time: their rates summed, the largest one's memory."""
     train = config.train.model_copy(update={"workers": count, "precision": precision})
     with_workers = config.model_copy(update={"train": train})
-    processes = [
+    processes: list[Any] = [
         ray.remote(num_cpus=0, num_gpus=1 if device.type == "cuda" else 0)(_Process).remote(config.bench.threads)
         for _ in range(count)
     ]

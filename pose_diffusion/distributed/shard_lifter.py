@@ -99,6 +99,8 @@ class ShardLifter:
         self.task, self.tally = task, tally
         self.bundle = load_bundle(task.infer.bundle, task.device)
         infer = task.infer
+        if infer.compiled:
+            self.bundle.compile()
         self.rows = infer.batch or suitable_rows(self.bundle.device)
         self.settings = Settings(
             flips=infer.flips,
