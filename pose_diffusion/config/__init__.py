@@ -6,6 +6,7 @@ Values are checked here (type, range, choice), so the code that uses them does n
 
 from __future__ import annotations
 
+from pose_diffusion.config.bench import BenchConfig
 from pose_diffusion.config.jobs import (
     DataConfig,
     ExportConfig,
@@ -36,6 +37,7 @@ from pose_diffusion.config.tune import TuneConfig
 __all__ = [
     "ArchiveConfig",
     "AsfAmcConfig",
+    "BenchConfig",
     "CocoConfig",
     "Config",
     "DataConfig",
@@ -90,4 +92,5 @@ class Config(Section):
     report: ReportConfig = ReportConfig()
     export: ExportConfig = ExportConfig()
     official: OfficialConfig = OfficialConfig()
+    bench: BenchConfig = BenchConfig()
     ray: RayConfig = RayConfig()

@@ -154,6 +154,8 @@ class InferConfig(Section):
     """Write every hypothesis into the predictions, beside what they become."""
     precision: Literal["float32", "bf16"] = "float32"
     """Arithmetic of the networks."""
+    compiled: bool = False
+    """Compile the networks, which takes a worker a minute or more: for archives of hours."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Actors that lift, each with the model loaded once; 0 takes one for each GPU, or each CPU of a cluster without."""
     threads: Annotated[int, Field(ge=0)] = 0

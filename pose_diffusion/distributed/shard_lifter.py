@@ -31,6 +31,7 @@ from pose_diffusion.estimate import Estimate, Settings, estimate
 from pose_diffusion.lifting import suitable_rows
 from pose_diffusion.models.bundle import load_bundle
 from pose_diffusion.patience import is_full, patiently
+from pose_diffusion.process import settle
 from pose_diffusion.report import partial
 from pose_diffusion.report.partial import Partial
 
@@ -94,10 +95,12 @@ class ShardLifter:
     """
 
     def __init__(self, task: Task, tally: Tally | None = None):
-        torch.set_num_threads(task.threads)  # Ray sets OMP_NUM_THREADS to 1 in its workers
+        settle(task.threads)  # Ray sets OMP_NUM_THREADS to 1 in its workers
         self.task, self.tally = task, tally
         self.bundle = load_bundle(task.infer.bundle, task.device)
         infer = task.infer
+        if infer.compiled:
+            self.bundle.compile()
         self.rows = infer.batch or suitable_rows(self.bundle.device)
         self.settings = Settings(
             flips=infer.flips,
