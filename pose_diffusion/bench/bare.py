@@ -45,7 +45,7 @@ def training(config: Config, device: torch.device) -> Callable[[], int]:
     network = stage.build(config.model).to(device).train()
     optimiser, ema = adam(network, config.train), Ema(network, config.train.ema)
     generator = torch.Generator(device).manual_seed(0)
-    size = max(1, config.train.batch // config.train.workers)
+    size = max(1, config.train.batch // config.train.worker_range[1])
     mixture, xyz = (column.to(device) for column in poses(size))
 
     def call() -> int:

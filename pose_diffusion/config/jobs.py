@@ -128,6 +128,11 @@ class TrainConfig(Section):
     seed: Seed = 0
     """Seed of weights, order, draws and noise."""
 
+    @property
+    def worker_range(self) -> tuple[int, int]:
+        """The least and the most workers; the same twice where the run is not elastic."""
+        return (self.workers, self.workers) if isinstance(self.workers, int) else self.workers
+
 
 class InferConfig(Section):
     bundle: Location = ""

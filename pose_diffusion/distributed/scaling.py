@@ -18,15 +18,9 @@ _READING = 0.1  # of a CPU
 TRIAL_CPUS = 0.001  # what a search's trial, which only drives a run, holds: Tune wants it to hold something
 
 
-def worker_range(config: Config) -> tuple[int, int]:
-    """The least and the most workers of a run; the same twice where it is not elastic."""
-    workers = config.train.workers
-    return (workers, workers) if isinstance(workers, int) else workers
-
-
 def cpu_shares(config: Config, gpu: bool, side_by_side: int = 1) -> tuple[float, float | None]:
     """The CPUs of a worker, and of a task that reads where no whole one is left to it. side_by_side: runs that share them."""
-    least, most = worker_range(config)
+    least, most = config.train.worker_range
     there = ray.cluster_resources()
     cpus, workers = max(1, int(there.get("CPU", 1))), most * side_by_side
     elastic = least < most
@@ -41,7 +35,7 @@ def cpu_shares(config: Config, gpu: bool, side_by_side: int = 1) -> tuple[float,
 
 def scaling(config: Config, gpu: bool, side_by_side: int = 1) -> ray.train.ScalingConfig:
     """The workers of a run and what each holds."""
-    least, most = worker_range(config)
+    least, most = config.train.worker_range
     workers: Any = most if least == most else (least, most)
     return ray.train.ScalingConfig(
         num_workers=workers,

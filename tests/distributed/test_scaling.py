@@ -3,7 +3,7 @@
 import pytest
 
 from pose_diffusion import config_file
-from pose_diffusion.distributed.scaling import cpu_shares, scaling, worker_range
+from pose_diffusion.distributed.scaling import cpu_shares, scaling
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -44,4 +44,4 @@ def test_ray_train_is_asked_for_the_number_or_the_range(workers, expected):
 
 
 def test_a_fixed_number_is_a_range_of_one():
-    assert worker_range(config("train.workers=3")) == (3, 3)
+    assert config("train.workers=3").train.worker_range == (3, 3)
