@@ -16,9 +16,9 @@ def config(*overrides: str):
     ("workers", "shares"),
     [
         ("1", (1.0, None)),  # a whole CPU is left to reading
-        ("2", (0.9, 0.1)),
-        ("3", (0.45, 0.1)),  # two on one of the CPUs
-        ("[1, 8]", (0.9, 0.1)),  # as many as there come to be CPUs
+        ("2", (0.899, 0.1)),
+        ("3", (0.449, 0.1)),  # two on one of the CPUs
+        ("[1, 8]", (0.899, 0.1)),  # as many as there come to be CPUs
     ],
 )
 def test_every_cpu_keeps_room_for_reading(workers, shares):
@@ -26,11 +26,11 @@ def test_every_cpu_keeps_room_for_reading(workers, shares):
 
 
 def test_nodes_that_read_are_never_filled_by_a_worker():
-    assert cpu_shares(config("train.workers=1", "ray.cpu_label=role=cpu"), gpu=False) == (0.9, 0.1)
+    assert cpu_shares(config("train.workers=1", "ray.cpu_label=role=cpu"), gpu=False) == (0.899, 0.1)
 
 
 def test_runs_side_by_side_share_the_cpus():
-    assert cpu_shares(config("train.workers=1"), gpu=False, side_by_side=4) == (0.45, 0.1)
+    assert cpu_shares(config("train.workers=1"), gpu=False, side_by_side=4) == (0.449, 0.1)
 
 
 def test_machines_with_gpus_that_are_yet_to_come_have_a_cpu_for_each():
