@@ -11,6 +11,7 @@ neck, head and head top (D3DP, P-STMO). h36m17: as it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,8 +48,9 @@ class Layout:
 
 
 def simplified(name: str) -> str:
-    """A joint's name as it is compared: 'Left Shoulder', 'left_shoulder' and 'LShoulder' are one."""
-    plain = "".join(c for c in name.lower() if c.isalnum())
+    """A joint's name as it is compared: 'Left Shoulder', 'left_shoulder', 'LShoulder' and 'shoulder.L' are one."""
+    *others, last = re.split(r"[\W_]+", name.lower().strip(" _.")) or [""]
+    plain = last + "".join(others) if last in ("l", "r") else "".join([*others, last])
     for side in ("left", "right"):
         if plain.startswith(side):
             return side[0] + plain.removeprefix(side)

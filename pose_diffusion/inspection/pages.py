@@ -1,6 +1,7 @@
 """Pages of sample poses as PNG: 2D in its image with joint names and sigmas, 3D beside it, and how it should look on top.
 
-Where the joint order is wrong, bones cross all over the body; where left and right are swapped, blue is on the right.
+Where the joint order is wrong, bones cross all over the body, or the thick lines of legs hang from the shoulders; where left
+and right are swapped, blue is on the right.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pose_diffusion.skeleton import EDGES, JOINTS
 
 POSES_A_PAGE = 8
 _LARGEST_M = 10.0
+_LEGS, _LEG_WIDTH = range(1, 7), 4.5  # joints, points
 _COLUMNS = 4  # two poses, each in 2D and in 3D
 # A person who stands and faces the camera, metres to the right and down.
 _REFERENCE = np.array([
@@ -28,8 +30,8 @@ _REFERENCE = np.array([
     [0, -0.6], [0, -0.72], [0.17, -0.46], [0.36, -0.28], [0.46, -0.06], [-0.17, -0.46], [-0.36, -0.28], [-0.46, -0.06],
 ])  # fmt: skip
 _LEGEND = (
-    "As it should look: the person's left is blue, the right orange.\n\n"
-    "Bones that cross all over the body: the joints are in another order.\n"
+    "As it should look: the person's left is blue, the right orange, and the legs are thick.\n\n"
+    "Bones that cross all over the body, or arms that are thick: the joints are in another order.\n"
     "Faces the camera, and blue is on the left of the picture: left and right are swapped.\n"
     "Head below the feet: an axis points the other way.\n"
     "Numbers along the axes (pixels) beyond the image, or a person of metres that are none: a wrong unit.\n\n"
@@ -92,7 +94,8 @@ def _draw_2d(axes: Axes, sample: Sample) -> None:
 
 def _skeleton(axes: Axes, pose: np.ndarray) -> None:
     for parent, joint in EDGES:
-        axes.plot(*pose[[parent, joint]].T, color=side_colour(joint), linewidth=2, marker="o", markersize=3)
+        width = _LEG_WIDTH if joint in _LEGS else _LEG_WIDTH / 3
+        axes.plot(*pose[[parent, joint]].T, color=side_colour(joint), linewidth=width, marker="o", markersize=3)
 
 
 def _short(joint: str) -> str:

@@ -9,7 +9,9 @@ in the middle of a camera rig and seen by a simulated detector.
 from __future__ import annotations
 
 import functools
+import re
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
@@ -33,6 +35,7 @@ _MAPS = ("cmu", "mixamo", "generic")
 _METRES = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "cmu": 0.0254 / 0.45}
 _TALL = (1.1, 2.1)  # metres from ankle to head along the bones, child to giant
 _FEET = [JOINTS.index("RFoot"), JOINTS.index("LFoot")]
+_SHARED = 0.7  # of the names, which must have the same prefix for it to be none of their own
 _ANKLE = 0.08  # metres over the floor
 _UPRIGHT = 0.8  # share of the way from feet to head that the up axis must have
 
@@ -109,7 +112,8 @@ def _world(read: Reader, arguments: tuple, settings: MocapConfig) -> np.ndarray:
 
 
 def _map_joints(where: str, motion: Motion, settings: MocapConfig) -> np.ndarray:
-    places = {simplified(name.rpartition(":")[2].removeprefix("mixamorig_")): i for i, name in enumerate(motion.names)}
+    prefix = _prefix(motion.names)
+    places = {simplified(name.removeprefix(start)): i for start in (prefix, "") for i, name in enumerate(motion.names)}
     tries = {}
     for name in _MAPS if settings.joints == "auto" else (settings.joints,):
         rows = [[_find(part, places) for part in parts] for parts in joint_map(name).values()]
@@ -124,6 +128,13 @@ def _map_joints(where: str, motion: Motion, settings: MocapConfig) -> np.ndarray
     raise InputError(
         f"{where}: joint map '{closest}': no joint for {tries[closest][0]} (looked for {wanted}); the file has {has}, ..."
     )
+
+
+def _prefix(names: list[str]) -> str:
+    """What most names begin with before a colon, a space or an underscore, such as 'mixamorig:' or 'Bip01 '; '' if nothing."""
+    found = Counter(match[0] for name in names if (match := re.match(r"[^:\s_]*[:\s_]", name)))
+    prefix, count = found.most_common(1)[0] if found else ("", 0)
+    return prefix if count > _SHARED * len(names) else ""
 
 
 def _find(part: str, places: dict[str, int]) -> int | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pose_diffusion import config_file
 from pose_diffusion.camera import to_pixels
@@ -29,13 +31,13 @@ def points() -> np.ndarray:
     return np.random.default_rng(0).uniform(6, 18, (FRAMES, 17, 2))
 
 
-def settings(path, *overrides: str):
+def configured(path, *overrides: str):
     keys = ["prepare.source=heatmaps", f"prepare.input={path}", "heatmaps.layout=h36m17", "heatmaps.kernels=2"]
     return config_file.load(None, [*keys, f"heatmaps.stride={STRIDE}", *overrides])
 
 
 def read(path, *overrides: str) -> Sequence:
-    (clip,) = heatmaps.clips(settings(path, *overrides)).clips
+    (clip,) = heatmaps.clips(configured(path, *overrides)).clips
     sequence = clip.load()
     schema.checked_table(sequence)
     assert len(sequence) == clip.rows
@@ -191,3 +193,25 @@ def test_an_npz_without_heatmaps_is_refused(tmp_path):
 def test_bad_boxes_and_frames_are_refused(tmp_path, points, more):
     with pytest.raises(InputError, match=f"member '{next(iter(more))}'"):
         read(save(tmp_path, peaks(points), "clip.npz", **more), "heatmaps.image_size=[100, 100]")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(["clip.npy", "clip.npz"]),
+    changes=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=8),
+    cut=st.integers(0, 400),
+)
+def test_a_mutated_file_gives_mixtures_or_a_clean_error(tmp_path, name, changes, cut):
+    maps = np.random.default_rng(0).random((2, 17, 3, 2), np.float32)
+    path = save(tmp_path, maps, name, boxes=np.tile([0.0, 0, 8, 12], (2, 1)), frame=np.array([1, 2]))
+    with open(path, "r+b") as file:
+        content = bytearray(file.read())
+        for place, value in changes:
+            content[place % len(content)] = value
+        file.seek(0)
+        file.write(content)
+        file.truncate(len(content) - cut)
+    try:
+        read(path, "heatmaps.image_size=[8, 12]")
+    except InputError as error:
+        assert "\n" not in str(error)

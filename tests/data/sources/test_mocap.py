@@ -172,6 +172,46 @@ def test_joints_are_found_by_a_map_of_the_users_own(tmp_path: Path) -> None:
     np.testing.assert_allclose(relative(found), relative(motion()), atol=2e-5)
 
 
+UNREAL = {
+    "Hip": "pelvis", "RHip": "thigh_r", "RKnee": "calf_r", "RFoot": "foot_r", "LHip": "thigh_l", "LKnee": "calf_l",
+    "LFoot": "foot_l", "Spine": "spine_02", "Thorax": "neck_01", "Neck/Nose": "head", "Head": "head_end",
+    "LShoulder": "upperarm_l", "LElbow": "lowerarm_l", "LWrist": "hand_l",
+    "RShoulder": "upperarm_r", "RElbow": "lowerarm_r", "RWrist": "hand_r",
+}  # fmt: skip
+BIPED = {
+    "Hip": "Bip01 Pelvis", "RHip": "Bip01 R Thigh", "RKnee": "Bip01 R Calf", "RFoot": "Bip01 R Foot",
+    "LHip": "Bip01 L Thigh", "LKnee": "Bip01 L Calf", "LFoot": "Bip01 L Foot", "Spine": "Bip01 Spine1",
+    "Thorax": "Bip01 Neck", "Neck/Nose": "Bip01 Head", "Head": "Bip01 HeadTop",
+    "LShoulder": "Bip01 L UpperArm", "LElbow": "Bip01 L Forearm", "LWrist": "Bip01 L Hand",
+    "RShoulder": "Bip01 R UpperArm", "RElbow": "Bip01 R Forearm", "RWrist": "Bip01 R Hand",
+}  # fmt: skip
+BLENDER = {
+    "Hip": "hips", "RHip": "thigh.R", "RKnee": "shin.R", "RFoot": "foot.R", "LHip": "thigh.L", "LKnee": "shin.L",
+    "LFoot": "foot.L", "Spine": "chest", "Thorax": "neck", "Neck/Nose": "head", "Head": "head_end",
+    "LShoulder": "upper_arm.L", "LElbow": "forearm.L", "LWrist": "hand.L",
+    "RShoulder": "upper_arm.R", "RElbow": "forearm.R", "RWrist": "hand.R",
+}  # fmt: skip
+SMPL = {
+    "Hip": "Pelvis", "RHip": "R_Hip", "RKnee": "R_Knee", "RFoot": "R_Ankle", "LHip": "L_Hip", "LKnee": "L_Knee",
+    "LFoot": "L_Ankle", "Spine": "Spine2", "Thorax": "Neck", "Neck/Nose": "Head", "Head": "HeadTop",
+    "LShoulder": "L_Shoulder", "LElbow": "L_Elbow", "LWrist": "L_Wrist",
+    "RShoulder": "R_Shoulder", "RElbow": "R_Elbow", "RWrist": "R_Wrist",
+}  # fmt: skip
+NEURON = {joint: name.replace("mixamorig:", "Robot_") for joint, name in zip(JOINTS, NAMES, strict=True)}
+
+
+@pytest.mark.parametrize(
+    "names", [UNREAL, BIPED, BLENDER, SMPL, NEURON], ids=["unreal", "3ds max", "blender", "smpl", "neuron"]
+)
+def test_the_names_of_other_tools_need_no_map(tmp_path: Path, names: dict[str, str]) -> None:
+    points = motion()
+    write_bvh(tmp_path / "a.bvh", points, [names[joint] for joint in JOINTS])
+    found, expected = relative(world_of(source_of("bvh", tmp_path))), relative(points)
+    limbs = [J[side + part] for side in "LR" for part in ("Hip", "Knee", "Foot", "Shoulder", "Elbow", "Wrist")]
+    np.testing.assert_allclose(found[:, limbs] - found[:, J["Thorax"], None],
+                               expected[:, limbs] - expected[:, J["Thorax"], None], atol=1e-4)  # fmt: skip
+
+
 @pytest.mark.parametrize("names", [NAMES, [name.split(":")[1] for name in NAMES]])
 def test_a_prefix_of_joint_names_does_not_matter(tmp_path: Path, names: list[str]) -> None:
     write_bvh(tmp_path / "a.bvh", motion(), names)
