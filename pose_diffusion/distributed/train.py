@@ -18,7 +18,7 @@ from pose_diffusion.data import shards
 from pose_diffusion.distributed.console import console
 from pose_diffusion.distributed.data import cache_bytes, stream, training_selection
 from pose_diffusion.distributed.job import input_error_in, ray_cluster
-from pose_diffusion.distributed.scaling import cpu_shares, reading, scaling, worker_range
+from pose_diffusion.distributed.scaling import reading, scaling, worker_range
 from pose_diffusion.distributed.train_loop import given_lifter, train_worker
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.training import stages
@@ -64,7 +64,7 @@ def train(config: Config) -> str:
     rows = sum(selection.count(file) for file in files)
     with ray_cluster(config), console() as lines:
         gpu = config.train.device == "cuda" or (config.train.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
-        least, most = worker_range(config)
+        least, most = worker_range(config, gpu)
         needed = cache_bytes(rows, manifest.kernels) / least
         keep = config.data.cache == "always" or (config.data.cache == "auto" and needed <= config.data.cache_gib * 2**30)
         log.info(
@@ -81,14 +81,12 @@ def train(config: Config) -> str:
             "holdout": holdout.model_dump() if holdout else None,
             "lines": lines,
         }
-        cpus = cpu_shares(config, gpu)[1]
-        rows_to_train = stream(config.data.shards, manifest, selection, config.train.seed, shuffle=not keep, cpus=cpus)
         filesystem, root = storage.arrow_filesystem(config.train.output)
         trainer = ray.train.torch.TorchTrainer(
             train_worker,
             train_loop_config=settings,
             scaling_config=scaling(config, gpu),
-            datasets={"train": rows_to_train},
+            datasets={"train": stream(config.data.shards, manifest, selection, config.train.seed, shuffle=not keep)},
             dataset_config=reading(config),
             run_config=ray.train.RunConfig(
                 name="checkpoints",
