@@ -110,7 +110,7 @@ class TrainConfig(Section):
     workers: Workers = 1
     """Ray Train workers, or a range [least, most] that follows the GPUs there are, or takes the CPUs there are at the start."""
     placement: Literal["PACK", "SPREAD"] = "PACK"
-    """Where the workers are: on few machines, which exchange gradients faster, or over many (with a CPU to spare for reading)."""
+    """Where the workers are: on few machines, which exchange gradients faster, or over many (which need CPUs to spare)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU a worker if the cluster has one."""
     max_failures: Annotated[int, Field(ge=-1)] = 3
