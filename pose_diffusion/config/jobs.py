@@ -108,9 +108,9 @@ class TrainConfig(Section):
     precision: Literal["float32", "bf16"] = "float32"
     """Arithmetic of the networks; bf16 is autocast, the weights stay float32."""
     workers: Workers = 1
-    """Ray Train workers, or a range [least, most] that follows the cluster's size; on CPUs, one a core is fastest."""
+    """Ray Train workers, or a range [least, most] that follows the GPUs there are, or takes the CPUs there are at the start."""
     placement: Literal["PACK", "SPREAD"] = "PACK"
-    """Where the workers are: on few machines, which exchange gradients faster, or spread over many."""
+    """Where the workers are: on few machines, which exchange gradients faster, or over many (which need CPUs to spare)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train; auto takes a GPU a worker if the cluster has one."""
     max_failures: Annotated[int, Field(ge=-1)] = 3

@@ -41,10 +41,8 @@ def held_out_selection(config: DataConfig, holdout: list[str]) -> Selection:
     return Selection(split="train", actions=actions, subjects=frozenset(holdout))
 
 
-def stream(
-    folder: str, manifest: Manifest, selection: Selection, seed: int, shuffle: bool, cpus: float | None = None
-) -> ray.data.Dataset:
-    """A dataset of the selected rows' mixture and pose_3d, checked as they are read by tasks of so many CPUs (None: one).
+def stream(folder: str, manifest: Manifest, selection: Selection, seed: int, shuffle: bool) -> ray.data.Dataset:
+    """A dataset of the selected rows' mixture and pose_3d, checked as they are read.
 
     An InputError that names file, row and column ends the execution of whoever consumes it.
     """
@@ -52,18 +50,15 @@ def stream(
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True  # else the order of tasks leaks into the order of rows
     context.raise_original_map_exception = True
-    # Ray's newer reader lists files with a task that always takes a whole CPU; the older one lists them here.
-    context.use_datasource_v2 = cpus is None
     dataset = ray.data.read_parquet(
         [f"{root}/{file.path}" for file in selection.files(manifest)],
         filesystem=filesystem,
         include_paths=True,
         partitioning=None,
         shuffle=ray.data.FileShuffleConfig(seed=seed) if shuffle else None,
-        num_cpus=cpus,
     )
     keep = _Keep(folder, manifest.kernels, selection)
-    return dataset.map_batches(keep, batch_format="pyarrow", batch_size=None, zero_copy_batch=True, num_cpus=cpus)
+    return dataset.map_batches(keep, batch_format="pyarrow", batch_size=None, zero_copy_batch=True)
 
 
 class _Keep:

@@ -23,7 +23,7 @@ from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
 from pose_diffusion.distributed.console import console
 from pose_diffusion.distributed.data import cache_bytes, stream, training_selection
 from pose_diffusion.distributed.job import input_error_in, ray_cluster, reason
-from pose_diffusion.distributed.scaling import cpu_shares, reading, scaling
+from pose_diffusion.distributed.scaling import reading, scaling, worker_range
 from pose_diffusion.distributed.train_loop import given_lifter, train_worker
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.training import stages
@@ -103,7 +103,7 @@ def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, 
     rows = inputs.rows
     with ray_cluster(config), contextlib.nullcontext() if quiet else console() as lines:
         gpu = on_gpu(config)
-        least, most = config.train.worker_range
+        least, most = worker_range(config, gpu)
         needed = cache_bytes(rows, manifest.kernels) / least
         keep = config.data.cache == "always" or (config.data.cache == "auto" and needed <= config.data.cache_gib * 2**30)
         log.info(
@@ -120,14 +120,12 @@ def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, 
             "holdout": inputs.holdout.model_dump() if inputs.holdout else None,
             "lines": lines,
         }
-        cpus = cpu_shares(config, gpu, side_by_side)[1]
-        rows_to_train = stream(config.data.shards, manifest, inputs.selection, config.train.seed, shuffle=not keep, cpus=cpus)
         filesystem, root = storage.arrow_filesystem(config.train.output)
         trainer = ray.train.torch.TorchTrainer(
             train_worker,
             train_loop_config=settings,
             scaling_config=scaling(config, gpu, side_by_side),
-            datasets={"train": rows_to_train},
+            datasets={"train": stream(config.data.shards, manifest, inputs.selection, config.train.seed, shuffle=not keep)},
             dataset_config=reading(config),
             run_config=ray.train.RunConfig(
                 name="checkpoints",

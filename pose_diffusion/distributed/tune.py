@@ -17,7 +17,7 @@ from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.distributed.data import held_out_selection
 from pose_diffusion.distributed.job import ray_cluster
-from pose_diffusion.distributed.scaling import TRIAL_CPUS
+from pose_diffusion.distributed.scaling import TRIAL_CPUS, worker_range
 from pose_diffusion.distributed.train import check_inputs, identity, on_gpu, train
 from pose_diffusion.distributed.tune_search import Prune, Record, Suggest
 from pose_diffusion.distributed.tune_trial import Lifters, lifter_run, sample_trial, train_trial
@@ -66,7 +66,8 @@ def tune(config: Config) -> Search:
 
 
 def _training(config: Config, space: Space) -> Search:
-    gpu, (_, workers) = on_gpu(config), config.train.worker_range
+    gpu = on_gpu(config)
+    workers = worker_range(config, gpu)[1]
     side_by_side = config.tune.concurrent or max(1, int(_available("GPU" if gpu else "CPU")) // workers)
     threads = config.train.threads or max(1, int(_available("CPU")) // (side_by_side * workers))
     folder = storage.join(config.tune.output, "lifters")

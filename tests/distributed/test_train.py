@@ -160,7 +160,7 @@ def test_two_workers_train_on_halves_and_report_what_the_split_drops(ray_session
     assert np.isfinite([e["loss"] for e in entries]).all()
 
 
-def test_a_run_of_one_worker_goes_on_with_as_many_as_its_range_allows(ray_session, folder, tmp_path):
+def test_a_run_of_one_worker_goes_on_with_two(ray_session, folder, tmp_path):
     """The lifter by one worker; the denoiser, after an end between the stages, by two that read on a labelled node."""
     output = tmp_path / "run"
     train(settings(folder, output, "train.denoiser_epochs=0"))
@@ -168,7 +168,7 @@ def test_a_run_of_one_worker_goes_on_with_as_many_as_its_range_allows(ray_sessio
     identity = json.loads((output / "run.json").read_text())
     (output / "run.json").write_text(json.dumps(identity | {"train.denoiser_epochs": 1}))
     label = f"ray.cpu_label=ray.io/node-id={ray.nodes()[0]['NodeID']}"
-    train(settings(folder, output, "train.denoiser_epochs=1", "train.workers=[1, 2]", label))
+    train(settings(folder, output, "train.denoiser_epochs=1", "train.workers=2", label))
     entries = [(entry["stage"], entry["samples"], entry["steps_done"]) for entry in history(output)]
     assert entries == [("lifter", 201, 13), ("lifter", 201, 26), ("denoiser", 200, 39)]
 
