@@ -57,9 +57,21 @@ def from_dict(values: dict, where: str = "config", root: str = "") -> Config:
         raise InputError(f"{where}: key '{key}': {message}{given}") from None
 
 
+def from_yaml(text: str) -> Config:
+    """The config that `dump` wrote."""
+    return from_dict(yaml.safe_load(text))
+
+
 def dump(config: Config) -> str:
     """The resolved config as YAML that `load` reads back."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def field(key: str, where: str) -> FieldInfo:
+    """The field of a whole key ('train.batch'). Raises InputError, naming `where` and the nearest, where there is none."""
+    section, _, name = key.partition(".")
+    _check_keys({section: {name: None}}, where)
+    return _keys(section)[name]
 
 
 def describe(sections: Iterable[str]) -> str:

@@ -282,3 +282,14 @@ def remove_unpublished(folder: str) -> None:
     if not is_remote(folder):
         for left in Path(folder).rglob(f"{_TEMPORARY}*"):
             left.unlink(missing_ok=True)
+
+
+def remove_folder(folder: str) -> None:
+    """Deletes a folder and all below it, if it is there."""
+    fs, inner = filesystem(folder)
+
+    def remove() -> None:
+        with contextlib.suppress(FileNotFoundError):
+            fs.rm(inner, recursive=True)
+
+    _ask(folder, remove)

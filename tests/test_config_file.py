@@ -116,3 +116,18 @@ def test_workers_are_a_number_or_a_range_and_stay_so(yaml_file, workers):
     config = config_file.load(None, [f"train.workers={workers}"])
     assert config.train.workers in (3, (1, 4))
     assert config_file.load(yaml_file(config_file.dump(config))) == config
+
+
+def test_a_dumped_config_is_read_back_from_its_text():
+    config = config_file.load(None, ["model.width=32", "tune.space={model.layers: {choice: [1, 2]}}"])
+    assert config_file.from_yaml(config_file.dump(config)) == config
+
+
+def test_the_field_of_a_whole_key_is_found():
+    assert config_file.field("train.batch", "here").default == 1024
+
+
+@pytest.mark.parametrize("key", ["train.bacth", "train", "train.batch.size", ""])
+def test_no_field_is_found_for_an_unknown_key(key):
+    with pytest.raises(InputError, match="here: unknown"):
+        config_file.field(key, "here")

@@ -136,3 +136,15 @@ def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
     assert len(list((tmp_path / "deep").iterdir())) == 2
     storage.remove_unpublished(str(tmp_path))
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["b.parquet"]
+
+
+def test_a_removed_folder_is_gone_with_all_below_it_and_nothing_else(folder):
+    for name in ("run/a.txt", "run/below/b.txt", "runner/c.txt"):
+        storage.publish_bytes(storage.join(folder, name), b"x")
+    storage.remove_folder(storage.join(folder, "run"))
+    assert [name for name in storage.list_files(folder) if name.startswith("run")] == ["runner/c.txt"]
+
+
+def test_an_absent_folder_is_removed_without_complaint(folder):
+    storage.remove_folder(storage.join(folder, "absent"))
+    assert not storage.exists(storage.join(folder, "absent"))

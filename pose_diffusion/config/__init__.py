@@ -6,6 +6,7 @@ Values are checked here (type, range, choice), so the code that uses them does n
 
 from __future__ import annotations
 
+from pose_diffusion.config.bench import BenchConfig
 from pose_diffusion.config.jobs import (
     DataConfig,
     ExportConfig,
@@ -31,10 +32,12 @@ from pose_diffusion.config.sources import (
     OpenPoseConfig,
     SyntheticConfig,
 )
+from pose_diffusion.config.tune import TuneConfig
 
 __all__ = [
     "ArchiveConfig",
     "AsfAmcConfig",
+    "BenchConfig",
     "CocoConfig",
     "Config",
     "DataConfig",
@@ -56,6 +59,7 @@ __all__ = [
     "Section",
     "SyntheticConfig",
     "TrainConfig",
+    "TuneConfig",
 ]
 
 
@@ -83,8 +87,10 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
     train: TrainConfig = TrainConfig()
+    tune: TuneConfig = TuneConfig()
     infer: InferConfig = InferConfig()
     report: ReportConfig = ReportConfig()
     export: ExportConfig = ExportConfig()
     official: OfficialConfig = OfficialConfig()
+    bench: BenchConfig = BenchConfig()
     ray: RayConfig = RayConfig()

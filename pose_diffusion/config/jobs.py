@@ -128,6 +128,11 @@ class TrainConfig(Section):
     seed: Seed = 0
     """Seed of weights, order, draws and noise."""
 
+    @property
+    def worker_range(self) -> tuple[int, int]:
+        """The least and the most workers; the same twice where the run is not elastic."""
+        return (self.workers, self.workers) if isinstance(self.workers, int) else self.workers
+
 
 class InferConfig(Section):
     bundle: Location = ""
@@ -154,6 +159,8 @@ class InferConfig(Section):
     """Write every hypothesis into the predictions, beside what they become."""
     precision: Literal["float32", "bf16"] = "float32"
     """Arithmetic of the networks."""
+    compiled: bool = False
+    """Compile the networks, which takes a worker a minute or more: for archives of hours."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Actors that lift, each with the model loaded once; 0 takes one for each GPU, or each CPU of a cluster without."""
     threads: Annotated[int, Field(ge=0)] = 0

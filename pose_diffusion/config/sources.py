@@ -79,8 +79,8 @@ class HeatmapsConfig(Section):
     """Where in a heatmap pixel its value stands: 0 as detectors that decode index * stride are trained, 0.5 in its middle."""
     threshold: Share = 0.01
     """Values below this share of a heatmap's largest count as 0, since networks leave noise there."""
-    restarts: Count = 3
-    """Starts of a fit, of which the best counts."""
+    restarts: Count = 6
+    """Starts of a fit, of which the best goes on."""
     missing_sigma_px: Positive = 50.0
     """Sigma, in pixels, of a joint whose heatmap is empty or flat."""
     longest_gap: Annotated[int, Field(ge=0)] = 25

@@ -4,15 +4,23 @@ A heatmap is taken as a density over its pixels, w(x, y) with sum 1. K axis-alig
 p = sum_k pi_k N(x; mu_k, sx_k^2) N(y; nu_k, sy_k^2) (Dempster, Laird and Rubin, 1977; DiffPose, arXiv 2211.16940, fits
 such mixtures to a detector's heatmaps). Because a kernel is a product, g_k(y) h_k(x), one step is matrix products alone:
 
-    p = G^T H,    Q = w / p,    sum over pixels of w r_k f(x) e(y) = (g_k e)^T Q (h_k f),    r_k = g_k h_k / p
+    p = G^T H,    Q = w / p,    sum over pixels of w r_k f(x) = (G Q * H)_k . f,    sum of w r_k e(y) = (Q H^T * G^T)_k . e
 
-A pixel is an area: kernels have at least its variance, 1/12 px^2. Steps are taken on a heatmap pooled to a quarter of its
-size from several starts (k-means++, Arthur and Vassilvitskii, 2007), and the best is refined at a half and at full size.
+where r_k = g_k h_k / p, so that each row of pixels may scale g, and each column h, by the largest of all kernels there,
+which keeps float32 from underflow away from every kernel; only what is more than 9 sigma off in both, seen from different
+kernels, is shared among them. A pixel is an area: kernels have at least its variance, 1/12.
+
+Climbing ends at the nearest maximum, so starts matter more than steps. On the heatmap pooled to a quarter of its size,
+several starts (k-means++, Arthur and Vassilvitskii, 2007) race, and the worse ones drop out; then each kernel of the winner
+is put, on trial, where the heatmap exceeds the mixture most (as Ueda et al., SMEM, 2000, move kernels), and the best trial is
+kept where it is better. Some steps at a half and at full size end the fit.
 """
 
 from __future__ import annotations
 
+import functools
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -22,14 +30,16 @@ from torch.nn import functional
 FITTED, EMPTY, FLAT, SINGLE = 0, 1, 2, 3
 KINDS = {EMPTY: "empty", FLAT: "flat", SINGLE: "single_pixel"}
 
-_LEVELS = ((4, 60), (2, 4), (1, 1))  # pooling and most steps
+_LEVELS = ((4, 20), (2, 4), (1, 1))  # pooling and steps, at the coarsest at most
 _LEAST_SIDE = 12  # pixels of a heatmap's shorter side that are worth steps of their own
+_RACE = 4  # steps between two looks at who is behind
+_TRIAL, _SETTLE = 4, 8  # steps of a moved kernel until the best is chosen, and of the best until it is judged
 _PIXEL_VARIANCE = 1 / 12
 _TOLERANCE = 1e-3  # nats a pixel and step, below which a fit has converged
 _EVERY = 4  # steps between two looks at the likelihood
-_FARTHEST = 34.0  # nats a side: beyond 8 sigma densities stay level, so that no pixel loses its weight to underflow
+_FARTHEST = 43.0  # nats below the nearest kernel, for a row or a column: densities stay level there, still normal in float32
 _LIGHT = 1e-6
-_CHUNK = {"cpu": 512, "cuda": 1 << 14}
+_CHUNK = {"cpu": 512, "cuda": 1 << 14}  # heatmaps at a time; on a CPU so few that they stay in its cache
 
 
 class Mixture(NamedTuple):
@@ -44,19 +54,19 @@ class Mixture(NamedTuple):
 
 
 class _Density(NamedTuple):
-    """A mixture over an image. value: (N, H, W). rows: (N, K, H), weight and density along y; columns: (N, K, W) along x;
-    dy, dx: distances to the means.
+    """A mixture over an image, p = value exp(of_row + of_column). value: (N, H, W). rows: (N, K, H) and columns: (N, K, W),
+    the kernels' parts, over exp(of_row) and exp(of_column). of_row: (N, H). of_column: (N, W).
     """
 
     value: torch.Tensor
     rows: torch.Tensor
     columns: torch.Tensor
-    dy: torch.Tensor
-    dx: torch.Tensor
+    of_row: torch.Tensor
+    of_column: torch.Tensor
 
 
 def fit(
-    heatmaps: np.ndarray, kernels: int, threshold: float = 0.0, restarts: int = 3, seed: int = 0, device: str = "cpu"
+    heatmaps: np.ndarray, kernels: int, threshold: float = 0.0, restarts: int = 6, seed: int = 0, device: str = "cpu"
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mixtures of heatmaps (..., H, W), which are finite; what is below 0 or threshold times the largest value counts as 0.
 
@@ -82,12 +92,17 @@ def fit(
 
 
 def log_likelihood(heatmaps: np.ndarray, mixture: np.ndarray) -> np.ndarray:
-    """sum w log p of mixtures (..., K, 5) in heatmap pixels over heatmaps (..., H, W): (...) float64, nats."""
+    """sum w log p of mixtures (..., K, 5) in heatmap pixels over heatmaps (..., H, W): (...) float64, nats, pixel by pixel."""
     *shape, height, width = heatmaps.shape
-    weight = torch.from_numpy(np.maximum(heatmaps, 0)).double().reshape(-1, height, width)
-    values = torch.from_numpy(mixture).double().reshape(len(weight), -1, 5)
-    density = _density(Mixture(values[..., 0], values[..., 1:3], values[..., 3:] ** 2), height, width)
-    return ((weight * density.value.log()).sum((1, 2)) / weight.sum((1, 2))).reshape(shape).numpy()
+    weight = np.maximum(heatmaps, 0, dtype=np.float64).reshape(-1, height * width)
+    y, x = (place.reshape(-1, 1) for place in np.mgrid[:height, :width])
+    found = np.empty(len(weight))
+    for number, kernels in enumerate(mixture.reshape(len(weight), -1, 5).astype(np.float64)):
+        share, mean_x, mean_y, sx, sy = kernels[kernels[:, 0] > 0].T
+        square = ((x - mean_x) / sx) ** 2 + ((y - mean_y) / sy) ** 2  # (pixels, K)
+        logs = np.logaddexp.reduce(np.log(share / (2 * np.pi * sx * sy)) - square / 2, axis=1)
+        found[number] = weight[number] @ logs / weight[number].sum()
+    return found.reshape(shape)
 
 
 def _kinds(weight: torch.Tensor) -> torch.Tensor:
@@ -117,18 +132,14 @@ def _fit(weight: torch.Tensor, kernels: int, restarts: int, seed: int) -> Mixtur
     images = {1: functional.pad(weight, (0, -width % coarsest, 0, -height % coarsest))}
     while max(images) < coarsest:
         images[2 * max(images)] = _halved(images[max(images)])
-    mixture, before = None, 1
-    for pool, steps in levels:
-        image = images[pool]
-        if mixture is None:
-            mixture = _best_start(image, kernels, restarts, seed, steps)
-        else:
-            ratio = before / pool
-            variance = mixture.variance * ratio**2 - (ratio**2 - 1) * _PIXEL_VARIANCE
-            finer = Mixture(mixture.weight, (mixture.mean + 0.5) * ratio - 0.5, variance.clamp_min(_PIXEL_VARIANCE))
-            mixture, _ = _climb(image, finer, steps)
-        before = pool
-    assert mixture is not None
+    image = images[coarsest]
+    mixture, _ = _climb(image, _searched(image, kernels, restarts, seed), levels[0][1])
+    for (before, _), (pool, steps) in pairwise(levels):
+        ratio = before / pool
+        variance = mixture.variance * ratio**2 - (ratio**2 - 1) * _PIXEL_VARIANCE
+        mixture = Mixture(mixture.weight, (mixture.mean + 0.5) * ratio - 0.5, variance.clamp_min(_PIXEL_VARIANCE))
+        for _ in range(steps):
+            mixture = _step(images[pool], _density(mixture, *images[pool].shape[1:]))
     return mixture
 
 
@@ -138,13 +149,43 @@ def _halved(image: torch.Tensor) -> torch.Tensor:
     return rows[..., ::2] + rows[..., 1::2]
 
 
-def _best_start(image: torch.Tensor, kernels: int, restarts: int, seed: int, steps: int) -> Mixture:
-    n = len(image)
+def _searched(image: torch.Tensor, kernels: int, restarts: int, seed: int) -> Mixture:
+    """The best of several starts, with a kernel moved where that is better."""
     starts = [_start(image, kernels, number, seed) for number in range(restarts)]
-    joined = Mixture(*(torch.cat(values) for values in zip(*starts, strict=True)))
-    mixtures, likelihood = _climb(image.repeat(restarts, 1, 1), joined, steps)
-    best = likelihood.view(restarts, n).argmax(0) * n + torch.arange(n, device=image.device)
-    return mixtures.of(best)
+    while len(starts) > 1:  # the better half goes on, at different places in each image
+        starts = _best(image, starts, _RACE, len(starts) // 2)
+    mixture, likelihood = _climb(image, starts[0], _SETTLE)
+    (trial,) = _best(image, _moved(image, mixture), _TRIAL, 1)
+    trial, reached = _climb(image, trial, _SETTLE)
+    return Mixture(*(_where(reached > likelihood, new, old) for new, old in zip(trial, mixture, strict=True)))
+
+
+def _best(image: torch.Tensor, mixtures: list[Mixture], steps: int, count: int) -> list[Mixture]:
+    """The most likely `count` mixtures of each image, after so many steps."""
+    joined = Mixture(*(torch.cat(values) for values in zip(*mixtures, strict=True)))
+    climbed, likelihood = _climb(image.repeat(len(mixtures), 1, 1), joined, steps)
+    best = likelihood.view(len(mixtures), -1).topk(count, dim=0).indices  # (count, N)
+    rows = best * len(image) + torch.arange(len(image), device=image.device)
+    return [climbed.of(row) for row in rows]
+
+
+def _moved(image: torch.Tensor, mixture: Mixture) -> list[Mixture]:
+    """Each kernel in turn put where the image exceeds the mixture most, as narrow as a pixel."""
+    density = _density(mixture, *image.shape[1:])
+    excess = image - density.value * (density.of_row[:, :, None] + density.of_column[:, None]).exp()
+    place, width = excess.flatten(1).argmax(1), image.shape[2]
+    mean = torch.stack([place % width, place // width], -1).to(image.dtype)
+    moved = []
+    for kernel in range(mixture.weight.shape[1]):
+        new = Mixture(*(values.clone() for values in mixture))
+        new.weight[:, kernel], new.mean[:, kernel], new.variance[:, kernel] = 1 / mixture.weight.shape[1], mean, 1.0
+        moved.append(new._replace(weight=new.weight / new.weight.sum(1, keepdim=True)))
+    return moved
+
+
+def _where(chosen: torch.Tensor, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    """Rows of one where chosen (N,), else of the other."""
+    return torch.where(chosen.view(-1, *[1] * (one.ndim - 1)), one, other)
 
 
 def _start(image: torch.Tensor, kernels: int, number: int, seed: int) -> Mixture:
@@ -153,19 +194,19 @@ def _start(image: torch.Tensor, kernels: int, number: int, seed: int) -> Mixture
     """
     n, height, width = image.shape
     draws = torch.rand(kernels, generator=torch.Generator().manual_seed(1000 * seed + number)).tolist()
-    flat = image.reshape(n, -1)
-    x = torch.arange(width, device=image.device, dtype=image.dtype).repeat(height)
-    y = torch.arange(height, device=image.device, dtype=image.dtype).repeat_interleave(width)
-    distance = torch.full_like(flat, math.inf)
-    score, means = flat, []
+    flat, score, distance = image.reshape(n, -1), image.reshape(n, -1), None
+    along_x, along_y = (torch.arange(length, device=image.device, dtype=image.dtype) for length in (width, height))
+    means = []
     for draw in draws:
         if number == 0:
             chosen = score.argmax(1)
         else:
             cumulative = score.cumsum(1)
-            chosen = torch.searchsorted(cumulative, cumulative[:, -1:] * draw, right=True)[:, 0].clamp_max(len(x) - 1)
-        means.append(torch.stack([x[chosen], y[chosen]], -1))
-        distance = torch.minimum(distance, (x - x[chosen, None]) ** 2 + (y - y[chosen, None]) ** 2)
+            chosen = torch.searchsorted(cumulative, cumulative[:, -1:] * draw, right=True)[:, 0].clamp_max(height * width - 1)
+        means.append(torch.stack([along_x[chosen % width], along_y[chosen // width]], -1))
+        dx, dy = along_x - means[-1][:, :1], along_y - means[-1][:, 1:]
+        new = ((dx * dx)[:, None] + (dy * dy)[:, :, None]).view(n, -1)
+        distance = new if distance is None else torch.minimum(distance, new)
         score = flat * distance
     variance = score.sum(1) / 2 + _PIXEL_VARIANCE
     weight = torch.full((n, kernels), 1 / kernels, device=image.device)
@@ -179,10 +220,10 @@ def _climb(image: torch.Tensor, mixture: Mixture, steps: int) -> tuple[Mixture, 
     active = torch.arange(len(image), device=image.device)
     for step in range(1, steps + 1):
         density = _density(mixture, *image.shape[1:])
-        mixture = _step(image, density, mixture)
+        mixture = _step(image, density)
         if step % _EVERY and step < steps:
             continue
-        found = (image * density.value.log()).sum((1, 2))
+        found = _likelihood(image, density)
         done = found - likelihood[active] < _EVERY * _TOLERANCE if step < steps else torch.ones_like(found, dtype=torch.bool)
         likelihood[active] = found
         for values, ended in zip(result, mixture.of(done), strict=True):
@@ -193,30 +234,47 @@ def _climb(image: torch.Tensor, mixture: Mixture, steps: int) -> tuple[Mixture, 
     return result, likelihood
 
 
+def _likelihood(image: torch.Tensor, density: _Density) -> torch.Tensor:
+    """sum w log p: (N,) nats."""
+    of_rows = torch.linalg.vecdot(image.sum(2), density.of_row)
+    return (image * density.value.log()).sum((1, 2)) + of_rows + torch.linalg.vecdot(image.sum(1), density.of_column)
+
+
+@functools.lru_cache(maxsize=64)
+def _powers(length: int, device: torch.device) -> torch.Tensor:
+    """1, c and c^2 of the pixels along an axis, from its middle: (3, length)."""
+    centred = torch.arange(length, device=device, dtype=torch.float32) - (length - 1) / 2
+    return torch.stack([torch.ones_like(centred), centred, centred * centred])
+
+
 def _density(mixture: Mixture, height: int, width: int) -> _Density:
-    mean, variance = mixture.mean, mixture.variance
-    dx = torch.arange(width, device=mean.device, dtype=mean.dtype) - mean[..., :1]  # (N, K, W)
-    dy = torch.arange(height, device=mean.device, dtype=mean.dtype) - mean[..., 1:]  # (N, K, H)
-    columns = (dx * dx * (-0.5 / variance[..., :1])).clamp_min(-_FARTHEST).exp()
-    peak = mixture.weight / (2 * math.pi * variance.prod(-1).sqrt())
-    rows = (dy * dy * (-0.5 / variance[..., 1:])).clamp_min(-_FARTHEST).exp() * peak[..., None]
-    return _Density(rows.transpose(1, 2) @ columns, rows, columns, dy, dx)
+    peak = (mixture.weight / (2 * math.pi * (mixture.variance[..., 0] * mixture.variance[..., 1]).sqrt())).log()
+    parts = []
+    for axis, length in enumerate((width, height)):
+        mean, variance = mixture.mean[..., axis] - (length - 1) / 2, mixture.variance[..., axis]
+        slope = mean / variance
+        constant = -0.5 * mean * slope + (peak if axis else 0)
+        logs = torch.stack([constant, slope, -0.5 / variance], -1) @ _powers(length, mean.device)  # (N, K, length)
+        most = logs.amax(1, keepdim=True)
+        parts += [logs.sub_(most).clamp_min_(-_FARTHEST).exp_(), most[:, 0]]
+    columns, of_column, rows, of_row = parts
+    return _Density(rows.transpose(1, 2) @ columns, rows, columns, of_row, of_column)
 
 
-def _step(image: torch.Tensor, density: _Density, mixture: Mixture) -> Mixture:
+def _step(image: torch.Tensor, density: _Density) -> Mixture:
     """One step of expectation and maximisation."""
-    _, rows, columns, dy, dx = density
-    n, kernels, height = rows.shape
-    shifted = columns * dx
-    moments = torch.cat([columns, shifted, shifted * dx], 1) @ (image / density.value).transpose(1, 2)
-    along_x = (moments.view(n, 3, kernels, height) * rows[:, None]).sum(-1)  # (N, 3, K): sums of w r, w r dx, w r dx^2
-    upright = moments[:, :kernels] * rows * dy
-    along_y = torch.stack([upright.sum(-1), (upright * dy).sum(-1)], 1)  # (N, 2, K)
-    mass = along_x[:, 0].clamp_min(1e-12)
-    offset = torch.stack([along_x[:, 1], along_y[:, 0]], -1) / mass[..., None]
-    square = torch.stack([along_x[:, 2], along_y[:, 1]], -1) / mass[..., None]
-    variance = (square - offset**2).clamp_min(0) + _PIXEL_VARIANCE
-    return Mixture(mass / mass.sum(1, keepdim=True), mixture.mean + offset, variance)
+    value, rows, columns, _, _ = density
+    height, width = image.shape[1:]
+    quotient = image / value
+    along_x = (rows @ quotient) * columns @ _powers(width, image.device).T  # (N, K, 3): sums of w r, w r x, w r x^2
+    along_y = (columns @ quotient.transpose(1, 2)) * rows @ _powers(height, image.device).T
+    mass = along_x[..., 0].clamp_min(1e-12)
+    mean = torch.stack([along_x[..., 1], along_y[..., 1]], -1) / mass[..., None]
+    square = torch.stack([along_x[..., 2], along_y[..., 2]], -1) / mass[..., None]
+    variance = (square - mean * mean).clamp_min_(0) + _PIXEL_VARIANCE
+    mean[..., 0] += (width - 1) / 2
+    mean[..., 1] += (height - 1) / 2
+    return Mixture(mass / mass.sum(1, keepdim=True), mean, variance)
 
 
 def _sorted(mixture: Mixture) -> torch.Tensor:

@@ -80,10 +80,20 @@ def to_table(sequence: Sequence) -> pa.Table:
 
 
 def checked_table(sequence: Sequence) -> pa.Table:
-    """A sequence as rows that every reader takes. Raises InputError naming it for bad shapes or values (`check_rows`)."""
+    """A sequence as rows that every reader takes. Raises InputError naming it for bad shapes or values (as `check_rows`)."""
     table = to_table(sequence)
-    check_rows(table, sequence.where)
+    _check_mixture(sequence.mixture, sequence.where)
+    for name, values in (("pose_3d", sequence.pose_3d), ("root_3d", sequence.root_3d)):
+        if values is not None and not all_finite(values):
+            _refuse(~np.isfinite(values).reshape(len(values), -1).all(1), sequence.where, name, "a value is not finite")
+    for name, pixels in (("width", sequence.width), ("height", sequence.height)):
+        _refuse(np.array([pixels <= 0]), sequence.where, name, "is not above 0")
     return table
+
+
+def all_finite(values: np.ndarray) -> bool:
+    """Whether all numbers (rows, ...) are finite: two passes along the rows and nothing allocated, as most data is good."""
+    return not len(values) or bool(np.isfinite(values.min(0)).all() and np.isfinite(values.max(0)).all())
 
 
 def check_schema(found: pa.Schema, where: str, columns: SequenceOf[str] | None = None) -> int:
@@ -126,13 +136,14 @@ def check_rows(table: pa.Table, where: str, require_3d: bool = False) -> None:
 
 
 def _check_mixture(mixture: np.ndarray, where: str) -> None:
-    flat = mixture.reshape(len(mixture), -1)  # numpy is ten times as fast on long rows as on columns of 5
-    _refuse(~np.isfinite(flat).all(1), where, "mixture", "a value is not finite")
-    negative = flat < np.tile(np.array([0, -np.inf, -np.inf, 0, 0], np.float32), flat.shape[1] // 5)
-    if negative.any():
-        kind = negative.reshape(len(mixture), -1, 5)
-        _refuse(kind[..., 3:].any((1, 2)), where, "mixture", "a sigma is negative")
-        _refuse(kind[..., 0].any(1), where, "mixture", "a weight is negative")
+    if not len(mixture):
+        return
+    if not all_finite(mixture):
+        _refuse(~np.isfinite(mixture).all((1, 2, 3)), where, "mixture", "a value is not finite")
+    least = mixture.min(0)  # (17, K, 5)
+    if (least[..., [0, 3, 4]] < 0).any():
+        _refuse((mixture[..., 3:] < 0).any((1, 2, 3)), where, "mixture", "a sigma is negative")
+        _refuse((mixture[..., 0] < 0).any((1, 2)), where, "mixture", "a weight is negative")
     weight = np.moveaxis(mixture[..., 0], -1, 0).copy()  # (K, rows, 17)
     _refuse((abs(weight.sum(0) - 1) > _WEIGHT_TOLERANCE).any(1), where, "mixture", "weights of a joint do not sum to 1")
     unsorted = (np.diff(weight, axis=0) > _WEIGHT_TOLERANCE).any((0, 2))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as SequenceOf
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -42,18 +44,34 @@ def write_tables(
         raise InputError(f"{path}: sequences of different K cannot share a file")
     table = pa.concat_tables(tables).unify_dictionaries()
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **(footer or {})})
-    with storage.publish(storage.join(folder, path)) as temporary:
+    with storage.publish(storage.join(folder, path)) as temporary, temporary.open("wb") as file:
+        written = _Hashed(file)
         # Float mantissas hardly compress, and reading them raw is what training waits for; strings are dictionaries anyway.
         pq.write_table(
             table,
-            temporary,
+            pa.PythonFile(written, "w"),
             compression="none",
             use_dictionary=list(schema.KEYS),
             row_group_size=ROW_GROUP,
             write_statistics=[*schema.KEYS, "frame"],  # nobody looks for a pose by the range of a number in it
             write_page_checksum=True,
         )
-        return describe(str(temporary.parent), temporary.name, split, spans_of(table)).model_copy(update={"path": path})
+        digest = written.digest.hexdigest()
+        return ShardFile(path=path, split=split, rows=len(table), bytes=file.tell(), sha256=digest, spans=spans_of(table))
+
+
+class _Hashed(io.RawIOBase):
+    """A file that is hashed while it is written, front to back."""
+
+    def __init__(self, file: BinaryIO):
+        self.file, self.digest = file, hashlib.sha256()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data) -> int:
+        self.digest.update(data)
+        return self.file.write(data)
 
 
 def describe(folder: str, path: str, split: str, spans: list[Span] | None = None, content: bytes | None = None) -> ShardFile:

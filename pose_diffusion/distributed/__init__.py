@@ -11,6 +11,9 @@ _ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # a report waits for the controller's next look, by default 2 s
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
     "RAY_DATA_LIST_FILES_THREADED_NUM_WORKERS": "32",  # training names its files, and Ray asks for each one's size
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # trials' runs write their own curves
+    "RAY_AIR_NEW_OUTPUT": "0",  # the newer one prints boxes however quiet it is asked to be
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a search as it ends the other jobs
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # tasks without a GPU keep the variables they were given
     "RAY_USAGE_STATS_ENABLED": "0",
     # On few CPUs Ray warns of more than 8 workers, which a training run has; most of them only wait.

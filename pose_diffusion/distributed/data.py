@@ -32,7 +32,13 @@ def training_selection(config: DataConfig, holdout: list[str]) -> tuple[Selectio
     actions = frozenset(config.actions) if config.actions is not None else None
     subjects = frozenset(config.subjects) if config.subjects is not None else None
     train = Selection(split="train", actions=actions, subjects=subjects, without_subjects=frozenset(holdout))
-    return train, Selection(split="train", actions=actions, subjects=frozenset(holdout)) if holdout else None
+    return train, held_out_selection(config, holdout) if holdout else None
+
+
+def held_out_selection(config: DataConfig, holdout: list[str]) -> Selection:
+    """The rows of these subjects of the training split."""
+    actions = frozenset(config.actions) if config.actions is not None else None
+    return Selection(split="train", actions=actions, subjects=frozenset(holdout))
 
 
 def stream(
@@ -46,6 +52,8 @@ def stream(
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True  # else the order of tasks leaks into the order of rows
     context.raise_original_map_exception = True
+    # Ray's newer reader lists files with a task that always takes a whole CPU; the older one lists them here.
+    context.use_datasource_v2 = cpus is None
     dataset = ray.data.read_parquet(
         [f"{root}/{file.path}" for file in selection.files(manifest)],
         filesystem=filesystem,

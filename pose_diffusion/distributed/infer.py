@@ -27,6 +27,7 @@ from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
 from pose_diffusion.distributed import tasks
 from pose_diffusion.distributed.job import input_error_in, ray_cluster
 from pose_diffusion.distributed.ledger import Ledger
+from pose_diffusion.distributed.patience import is_full
 from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.distributed.report import told_before
 from pose_diffusion.distributed.shard_lifter import PREDICTIONS, Outcome, ShardLifter, Task, finished
@@ -90,7 +91,14 @@ def infer(config: Config) -> dict:
     if ledger.figures is None:
         raise RunError(f"{config.infer.input}: every shard was skipped: {ledger.skipped[0].reason}")
     report = build.assemble(ledger.figures, ledger.skipped, config.infer.model_dump(mode="json"), throughput)
-    build.publish(config.infer.output, report)
+    try:
+        build.publish(config.infer.output, report)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise RunError(
+            f"every shard is lifted, but the report cannot be written: {error}; run the same command again"
+        ) from None
     return report.figures
 
 
@@ -179,7 +187,7 @@ def _lift_all(task: Task, files: list[ShardFile], progress: Progress) -> Iterato
             num_cpus=task.threads,
             num_gpus=1 if task.device == "cuda" else None,
             compute=ray.data.ActorPoolStrategy(
-                size=task.infer.workers,
+                size=min(task.infer.workers, len(files)),
                 max_tasks_in_flight_per_actor=task.infer.shards_in_hand,
                 max_concurrent_calls_per_actor=task.infer.shards_in_hand,
                 enable_true_multi_threading=True,

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 
@@ -71,13 +72,22 @@ def ray_cluster(config: Config) -> Iterator[None]:
         except ConnectionError as error:
             raise InputError(f"key 'ray.address': no Ray cluster answers at {address}: {_one_line(error)}") from None
     else:
-        ray.init(
-            address="local",
-            num_cpus=config.ray.num_cpus,
-            include_dashboard=True,  # Train and Tune ask it for the state of placement groups, and hang without
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        port = _free_port()
+        try:
+            with _variable("RAY_API_SERVER_ADDRESS", f"http://127.0.0.1:{port}"):
+                ray.init(
+                    address="local",
+                    num_cpus=config.ray.num_cpus,
+                    # Train asks the dashboard for its actors' state, and frees the CPUs of a run that was stopped only then.
+                    # Told no address, it looks for one, and gives up where several Rays are on the machine.
+                    include_dashboard=True,
+                    dashboard_host="127.0.0.1",
+                    dashboard_port=port,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+        except Exception as error:  # plain ones, of a part of Ray that did not answer in time
+            raise RunError(f"Ray did not start on this machine: {_one_line(error)}") from error
     if on_sigterm is _stop:  # a job's, which ray.init replaces by its own and by one that prints a C++ stack
         signal.signal(signal.SIGTERM, _stop)
     try:
@@ -87,8 +97,45 @@ def ray_cluster(config: Config) -> Iterator[None]:
         ray.shutdown()
 
 
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """An environment variable that processes started in the block inherit."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        os.environ.pop(name)
+        if before is not None:
+            os.environ[name] = before
+
+
 def input_error_in(error: BaseException | None) -> InputError | None:
     """The InputError at the root of what Ray raised, if there is one."""
+    for cause in _causes(error):
+        if isinstance(cause, InputError):
+            # Ray's error is of both types; its cause is the plain one.
+            return InputError(_one_line(getattr(cause, "cause", None) or cause))
+    return None
+
+
+def reason(error: BaseException | None) -> str:
+    """One line that says why Ray raised this: our own error at its root, else the last cause that it knows."""
+    causes = list(_causes(error))
+    known = [cause for cause in causes if isinstance(cause, InputError | RunError)]
+    if known:
+        return _one_line(getattr(known[0], "cause", None) or known[0])
+    return f"{type(causes[-1]).__name__}: {_one_line(causes[-1])}" if causes else "unknown"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that led to it, as far as Ray tells."""
     seen: set[int] = set()
     pending = [error]
     while pending:
@@ -96,12 +143,9 @@ def input_error_in(error: BaseException | None) -> InputError | None:
         if current is None or id(current) in seen:
             continue
         seen.add(id(current))
-        if isinstance(current, InputError):
-            # Ray's error is of both types; its cause is the plain one.
-            return InputError(_one_line(getattr(current, "cause", None) or current))
+        yield current
         failures = getattr(current, "worker_failures", None) or {}
         pending += [current.__cause__, current.__context__, getattr(current, "cause", None), *failures.values()]
-    return None
 
 
 def _quiet_ray_data() -> None:

@@ -1,7 +1,7 @@
 """How many training workers, where, and what is left to the tasks that read for them.
 
-Ray Data reads with tasks of their own, which wait for ever where workers hold every CPU: the sum over a cluster does not help
-a task that finds no machine with enough left. So each worker that takes a machine's last CPU leaves a tenth of it to reading.
+Ray Data reads with tasks of its own, which wait for ever where workers hold every CPU: the sum over a cluster does not help a
+task that finds no machine with enough left. So where no whole CPU is sure to be left, each worker leaves a tenth of its own.
 """
 
 from __future__ import annotations
@@ -15,32 +15,27 @@ import ray.train
 from pose_diffusion.config import Config
 
 _READING = 0.1  # of a CPU
+TRIAL_CPUS = 0.001  # what a search's trial, which only drives a run, holds: Tune wants it to hold something
 
 
-def worker_range(config: Config) -> tuple[int, int]:
-    """The least and the most workers of a run; the same twice where it is not elastic."""
-    workers = config.train.workers
-    return (workers, workers) if isinstance(workers, int) else workers
-
-
-def cpu_shares(config: Config, gpu: bool, side_by_side: int = 1) -> tuple[float, float]:
-    """The CPUs of a worker and of a task that reads, in the cluster as it is. side_by_side: runs that share it."""
-    least, most = worker_range(config)
+def cpu_shares(config: Config, gpu: bool, side_by_side: int = 1) -> tuple[float, float | None]:
+    """The CPUs of a worker, and of a task that reads where no whole one is left to it. side_by_side: runs that share them."""
+    least, most = config.train.worker_range
     there = ray.cluster_resources()
     cpus, workers = max(1, int(there.get("CPU", 1))), most * side_by_side
     elastic = least < most
     if gpu and (elastic or there.get("GPU", 0) < most):
-        return 1.0, 1.0  # machines that are yet to come, which have more CPUs than GPUs
+        return 1.0, None  # machines that are yet to come, which have more CPUs than GPUs
     if workers < cpus and not elastic and not config.ray.cpu_label:
-        return 1.0, 1.0  # a whole CPU is left somewhere, and reading may be anywhere
+        return 1.0, None  # a whole CPU is left somewhere, and reading may be anywhere
     to_a_cpu = 1 if elastic else math.ceil(workers / cpus)
     # Rounded down: shares that add up to a hair more than there is would wait for ever.
-    return math.floor(1000 * (1 - _READING) / to_a_cpu) / 1000, _READING
+    return math.floor(1000 * (1 - _READING - TRIAL_CPUS) / to_a_cpu) / 1000, _READING
 
 
 def scaling(config: Config, gpu: bool, side_by_side: int = 1) -> ray.train.ScalingConfig:
     """The workers of a run and what each holds."""
-    least, most = worker_range(config)
+    least, most = config.train.worker_range
     workers: Any = most if least == most else (least, most)
     return ray.train.ScalingConfig(
         num_workers=workers,

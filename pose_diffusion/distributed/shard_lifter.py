@@ -31,6 +31,7 @@ from pose_diffusion.estimate import Estimate, Settings, estimate
 from pose_diffusion.lifting import suitable_rows
 from pose_diffusion.models.bundle import load_bundle
 from pose_diffusion.patience import is_full, patiently
+from pose_diffusion.process import settle
 from pose_diffusion.report import partial
 from pose_diffusion.report.partial import Partial
 
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 PREDICTIONS = "predictions"
 RUN = "pose_diffusion.run"
 _STARTS = 4  # of a shard whose worker dies, before it is given up
-_GROUP = 2048  # poses between two looks at the progress
+_GROUP = 2048  # poses, hypotheses counted, between two looks at the progress
 
 
 class Tally(Protocol):
@@ -94,10 +95,12 @@ class ShardLifter:
     """
 
     def __init__(self, task: Task, tally: Tally | None = None):
-        torch.set_num_threads(task.threads)  # Ray sets OMP_NUM_THREADS to 1 in its workers
+        settle(task.threads)  # Ray sets OMP_NUM_THREADS to 1 in its workers
         self.task, self.tally = task, tally
         self.bundle = load_bundle(task.infer.bundle, task.device)
         infer = task.infer
+        if infer.compiled:
+            self.bundle.compile()
         self.rows = infer.batch or suitable_rows(self.bundle.device)
         self.settings = Settings(
             flips=infer.flips,
@@ -156,7 +159,7 @@ class ShardLifter:
         keys = row_keys(rows, task.infer.seed)
         intrinsic = row_intrinsics(rows, task.cameras) if task.cameras else None
         a_pass = max(1, self.rows // (2 if task.infer.flips else 1))
-        group = a_pass * -(-_GROUP // a_pass)  # whole passes, so that a shard's last one alone is padded
+        group = a_pass * -(-_GROUP // (a_pass * task.infer.hypotheses))  # whole passes, so that the last one alone is padded
         parts = []
         with self._precision():
             for start in range(0, len(mixture), group):

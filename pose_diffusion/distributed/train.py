@@ -5,7 +5,11 @@ A run is the folder train.output: running the same command again resumes it from
 
 from __future__ import annotations
 
+import contextlib
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import ray
 import ray.train
@@ -15,10 +19,11 @@ from pose_diffusion import config_file, runs, storage
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import shards
+from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
 from pose_diffusion.distributed.console import console
 from pose_diffusion.distributed.data import cache_bytes, stream, training_selection
-from pose_diffusion.distributed.job import input_error_in, ray_cluster
-from pose_diffusion.distributed.scaling import cpu_shares, reading, scaling, worker_range
+from pose_diffusion.distributed.job import input_error_in, ray_cluster, reason
+from pose_diffusion.distributed.scaling import cpu_shares, reading, scaling
 from pose_diffusion.distributed.train_loop import given_lifter, train_worker
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.training import stages
@@ -29,11 +34,25 @@ log = logging.getLogger(__name__)
 _NOT_IDENTITY = {"output", "workers", "placement", "device", "max_failures", "threads", "checkpoint_steps"}
 
 
-def train(config: Config) -> str:
-    """Trains the lifter, then the denoiser, and returns the bundle's folder, <train.output>/model.
+@dataclass(frozen=True)
+class Inputs:
+    """What a run reads: the rows to train on, and those held out."""
 
-    Raises InputError for bad configuration or shards, RunError for a run that could not be finished.
-    """
+    manifest: Manifest
+    selection: Selection
+    holdout: Selection | None
+
+    @property
+    def files(self) -> list[ShardFile]:
+        return self.selection.files(self.manifest)
+
+    @property
+    def rows(self) -> int:
+        return sum(self.selection.count(file) for file in self.files)
+
+
+def check_inputs(config: Config) -> Inputs:
+    """Looks at all that a run reads before it starts. Raises InputError for bad configuration or shards."""
     if not config.data.shards:
         raise InputError("key 'data.shards': expected a shard folder, got nothing")
     if not stages.stages(config):
@@ -43,28 +62,48 @@ def train(config: Config) -> str:
     if holdout:
         holdout.check(manifest, f"{config.data.shards} (train.holdout_subjects)")
     selection.check(manifest, config.data.shards)
-    files = selection.files(manifest)
-    shards.check_footers(config.data.shards, files, manifest.kernels)
+    inputs = Inputs(manifest, selection, holdout)
+    shards.check_footers(config.data.shards, inputs.files, manifest.kernels)
     if config.train.lifter:
         given_lifter(config)
-    identity = {
+    return inputs
+
+
+def identity(config: Config, manifest: Manifest) -> dict[str, Any]:
+    """What decides the outcome of a run."""
+    return {
         "data": config.data.model_dump(exclude={"shards", "cache", "cache_gib", "shuffle_rows"}),
         "shards": runs.digest([file.sha256 for file in manifest.files]),
         "model": config.model.model_dump(),
         "diffusion": config.diffusion.model_dump(),
         "train": config.train.model_dump(exclude=_NOT_IDENTITY),
     }
-    runs.claim(config.train.output, "train", identity)
+
+
+def on_gpu(config: Config) -> bool:
+    """Whether the run's workers take GPUs of the cluster that Ray is on."""
+    return config.train.device == "cuda" or (config.train.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
+
+
+def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, quiet: bool = False) -> str:
+    """Trains the lifter, then the denoiser, and returns the bundle's folder, <train.output>/model.
+
+    callbacks: Ray Train's, told of every report. side_by_side: runs that share the cluster. quiet: no lines on the console.
+    Raises InputError for bad configuration or shards, RunError for a run that could not be finished.
+    """
+    inputs = check_inputs(config)
+    manifest = inputs.manifest
+    runs.claim(config.train.output, "train", identity(config, manifest))
     bundle = storage.join(config.train.output, "model")
     if storage.exists(storage.join(bundle, "model.yaml")):
         log.info("train: %s is finished already", bundle)
         return bundle
     storage.publish_bytes(storage.join(config.train.output, "config.yaml"), config_file.dump(config).encode())
 
-    rows = sum(selection.count(file) for file in files)
-    with ray_cluster(config), console() as lines:
-        gpu = config.train.device == "cuda" or (config.train.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
-        least, most = worker_range(config)
+    rows = inputs.rows
+    with ray_cluster(config), contextlib.nullcontext() if quiet else console() as lines:
+        gpu = on_gpu(config)
+        least, most = config.train.worker_range
         needed = cache_bytes(rows, manifest.kernels) / least
         keep = config.data.cache == "always" or (config.data.cache == "auto" and needed <= config.data.cache_gib * 2**30)
         log.info(
@@ -78,16 +117,16 @@ def train(config: Config) -> str:
             "config": config.model_dump(mode="json"),
             "rows": rows,
             "keep": keep,
-            "holdout": holdout.model_dump() if holdout else None,
+            "holdout": inputs.holdout.model_dump() if inputs.holdout else None,
             "lines": lines,
         }
-        cpus = cpu_shares(config, gpu)[1]
-        rows_to_train = stream(config.data.shards, manifest, selection, config.train.seed, shuffle=not keep, cpus=cpus)
+        cpus = cpu_shares(config, gpu, side_by_side)[1]
+        rows_to_train = stream(config.data.shards, manifest, inputs.selection, config.train.seed, shuffle=not keep, cpus=cpus)
         filesystem, root = storage.arrow_filesystem(config.train.output)
         trainer = ray.train.torch.TorchTrainer(
             train_worker,
             train_loop_config=settings,
-            scaling_config=scaling(config, gpu),
+            scaling_config=scaling(config, gpu, side_by_side),
             datasets={"train": rows_to_train},
             dataset_config=reading(config),
             run_config=ray.train.RunConfig(
@@ -96,6 +135,7 @@ def train(config: Config) -> str:
                 storage_filesystem=filesystem,
                 failure_config=ray.train.FailureConfig(max_failures=config.train.max_failures),
                 checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+                callbacks=list(callbacks),
             ),
         )
         try:
@@ -103,9 +143,9 @@ def train(config: Config) -> str:
         except Exception as error:
             known = input_error_in(error)
             if known is None:
-                shards.find_bad(config.data.shards, files, manifest.kernels)
+                shards.find_bad(config.data.shards, inputs.files, manifest.kernels)
                 log.exception("train: the run failed")
-                raise RunError(f"training stopped: {str(error).splitlines()[0]}; run the same command again to go on") from None
+                raise RunError(f"training stopped: {reason(error)}; run the same command again to go on") from None
             raise known from None
     if "input" in ended:
         raise InputError(ended["input"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import tempfile
@@ -24,14 +23,16 @@ from pose_diffusion.distributed.job import input_error_in
 from pose_diffusion.distributed.metrics import TrainingMetrics
 from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.errors import InputError, RunError
-from pose_diffusion.lifting import suitable_rows
 from pose_diffusion.models.bundle import load_bundle, save_bundle
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.process import settle
 from pose_diffusion.training import history, stages
 from pose_diffusion.training.batch import make_batch
 from pose_diffusion.training.ema import Ema
 from pose_diffusion.training.state import TrainState, cpu_weights
+from pose_diffusion.training.step import adam
+from pose_diffusion.training.step import step as training_step
 
 
 def train_worker(settings: dict[str, Any]) -> Any:
@@ -43,8 +44,16 @@ def train_worker(settings: dict[str, Any]) -> Any:
     except Exception as error:
         if known := input_error_in(error):
             return {"input": str(known)}
+        if _out_of_memory(error) and ray.train.get_context().get_world_size() == 1:  # of several, the others wait for this one
+            return {
+                "failed": f"out of memory ({str(error).splitlines()[0]}); lower train.batch, train.pass_rows or model.width"
+            }
         raise
     return {}
+
+
+def _out_of_memory(error: Exception) -> bool:
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def train_loop(settings: dict[str, Any]) -> None:
@@ -53,8 +62,8 @@ def train_loop(settings: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
-    torch.set_num_threads(config.train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
-    say = settings["lines"].say.remote if rank == 0 else (lambda line: None)
+    settle(config.train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
+    say = settings["lines"].say.remote if rank == 0 and settings["lines"] else (lambda line: None)
     metrics = TrainingMetrics(config.train.output)
 
     # Restore: the last checkpoint, or the start.
@@ -66,8 +75,6 @@ def train_loop(settings: dict[str, Any]) -> None:
 
     # Data: this worker's part of the training rows, and its share of the held-out poses.
     batch = max(1, config.train.batch // world)
-    # On a CPU a pass is as large as its cache likes; on a GPU the larger the better.
-    pass_rows = config.train.pass_rows or (suitable_rows(device) if device.type == "cpu" else batch)
     iterator = ray.train.get_dataset_shard("train")
     epochs = Epochs(
         iterator, batch, settings["keep"], config.data.shuffle_rows, device, draws.name_key(config.train.seed, rank)
@@ -88,7 +95,7 @@ def train_loop(settings: dict[str, Any]) -> None:
         if state.model:
             network.load_state_dict(state.model)
         parallel: Any = ray.train.torch.prepare_model(network, move_to_device=False) if world > 1 else network
-        optimiser = torch.optim.Adam(network.parameters(), lr=config.train.learning_rate, fused=True)
+        optimiser = adam(network, config.train)
         ema = Ema(network, config.train.ema)
         if state.optimiser:
             optimiser.load_state_dict(state.optimiser)
@@ -115,20 +122,7 @@ def train_loop(settings: dict[str, Any]) -> None:
                 for group in optimiser.param_groups:
                     group["lr"] = stages.learning_rate(config, epoch + step / max(steps, 1), stage.epochs)
                 poses = make_batch(rows_2d, rows_3d, config.train.draw, config.train.flip, generator)
-                optimiser.zero_grad(set_to_none=True)
-                parts = poses.split(pass_rows)
-                for number, part in enumerate(parts):
-                    # Gradients of the parts add up to the batch's; workers exchange them once, with the last.
-                    alone = parallel.no_sync() if world > 1 and number + 1 < len(parts) else contextlib.nullcontext()
-                    with alone:
-                        with torch.autocast(device.type, torch.bfloat16, enabled=config.train.precision == "bf16"):
-                            loss = stage.loss(parallel, part, config, generator).sum()
-                        (loss / len(poses)).backward()
-                    total += loss.detach()
-                if config.train.clip:
-                    nn.utils.clip_grad_norm_(network.parameters(), config.train.clip)
-                optimiser.step()
-                ema.update()
+                total += training_step(stage, network, parallel, optimiser, ema, poses, config, generator)
 
                 seen += len(rows_3d)
                 step += 1

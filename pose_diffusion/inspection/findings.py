@@ -19,7 +19,10 @@ _METRES = {"Hip": 0.11, "Knee": 0.42, "Foot": 0.41, "Spine": 0.22, "Thorax": 0.2
 _SIDES = {"Hip": 0.055, "Knee": 0.275, "Foot": 0.265, "Spine": 0.16, "Thorax": 0.15, "Shoulder": 0.09, "Elbow": 0.195,
           "Wrist": 0.14}  # fmt: skip
 _LIMBS = ("Knee", "Foot", "Elbow", "Wrist")
-_WRONG_LENGTHS = 3.4  # bones together in sides of the square around the person; 2.5 is usual, 3.8 and more another order's
+# Bones together, in lengths of the shortest lines that join the joints: 1.1 to 1.8 whether people stand, sit, bend or crawl,
+# and 2.2 or more in another order.
+_WRONG_LENGTHS = 2.0
+_OUT_OF_LINE = 0.1  # sides of the square; a knee and a foot, exchanged, are off by 0.27 where people stand
 _FEET, _HEAD = [JOINTS.index("RFoot"), JOINTS.index("LFoot")], JOINTS.index("Head")
 _UNITS = {1000.0: "millimetres", 100.0: "centimetres", 0.001: "kilometres"}
 _REPROJECTION_PX = 30.0
@@ -83,7 +86,9 @@ def _joint_order(total: Partial) -> list[str]:
     shorter = lengths[best] / lengths[as_is]
     found = []
     if lengths[as_is] > _WRONG_LENGTHS:
-        found.append(f"2D: wrong joint order? Bones together have {lengths[as_is]:.1f} times the person's size; 2.5 is usual")
+        found.append(
+            f"2D: wrong joint order? Bones together have {lengths[as_is]:.1f} times the length they could have; 1.5 is usual"
+        )
     found += _odd_bones(flat.bones / flat.rows, _SIDES, "2D", loose=3.5, tight=2.2)
     found += _out_of_line(flat.below / flat.rows)
     if solid.rows:
@@ -99,7 +104,7 @@ def _out_of_line(below: np.ndarray) -> list[str]:
         return []  # upside down, which is another finding
     for side in "LR":
         for upper, lower in pairwise(JOINTS.index(name) for name in ("Head", "Thorax", "Hip", f"{side}Knee", f"{side}Foot")):
-            if below[lower] < below[upper] - 0.03:
+            if below[lower] < below[upper] - _OUT_OF_LINE:
                 return [f"2D: wrong joint order? {JOINTS[lower]} is above {JOINTS[upper]} on average"]
     return []
 

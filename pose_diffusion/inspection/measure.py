@@ -99,7 +99,7 @@ def _groups(of_span: np.ndarray, names: Sequence[str], wanted: np.ndarray) -> It
 def _flat(mixture: np.ndarray, pose: np.ndarray, width: np.ndarray, wide_px: float | None) -> Flat:
     sigma = mixture[..., 0, SIGMA].mean(-1)  # (rows, 17)
     sigma_px = sigma * width[:, None] / 2
-    square = _square(pose)
+    square, tree = _square(pose), _shortest_tree(pose).clip(1e-9)
     hips, shoulders = (pose[:, _AT[f"R{part}"]] - pose[:, _AT[f"L{part}"]] for part in ("Hip", "Shoulder"))
     return Flat(
         rows=len(pose),
@@ -108,7 +108,7 @@ def _flat(mixture: np.ndarray, pose: np.ndarray, width: np.ndarray, wide_px: flo
         wide=np.zeros(N_JOINTS) if wide_px is None else (sigma_px > 0.99 * wide_px).sum(0).astype(np.float64),
         heaviest=float(mixture[..., 0, 0].mean(1, dtype=np.float64).sum()),
         bones=(_bones(pose) / square[:, None]).sum(0),
-        lengths=np.array([(_bones(order.positions(pose)).sum(1) / square).sum() for order in ORDERS]),
+        lengths=np.array([(_bones(order.positions(pose)).sum(1) / tree).sum() for order in ORDERS]),
         below=((pose[..., 1] - pose[:, :1, 1]) / square[:, None]).sum(0),
         across=float(_cosine(hips, shoulders).sum()),
         far=int((abs(pose) > FAR).any(-1).sum()),
@@ -149,6 +149,21 @@ def _distance(pose: np.ndarray, onto: np.ndarray) -> np.ndarray:
 
 def _bones(pose: np.ndarray) -> np.ndarray:
     return np.linalg.norm(pose[:, _CHILDREN] - pose[:, _PARENTS], axis=-1)  # (rows, 16)
+
+
+def _shortest_tree(pose: np.ndarray) -> np.ndarray:
+    """Length of the shortest lines that join all joints of each pose, (rows,), by Prim's algorithm."""
+    rows = np.arange(len(pose))
+    reach = np.linalg.norm(pose - pose[:, :1], axis=-1)  # of each joint from the tree; infinite for those in it
+    reach[:, 0] = np.inf
+    total = np.zeros(len(pose))
+    for _ in range(pose.shape[1] - 1):
+        nearest = reach.argmin(1)
+        total += reach[rows, nearest]
+        inside = np.isinf(reach)
+        reach = np.minimum(reach, np.linalg.norm(pose - pose[rows, nearest][:, None], axis=-1))
+        reach[inside] = reach[rows, nearest] = np.inf
+    return total
 
 
 def _square(pose: np.ndarray) -> np.ndarray:

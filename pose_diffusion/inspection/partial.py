@@ -29,10 +29,11 @@ class Flat(Additive):
     """Sums over poses of what their 2D shows; lengths are in sides of the square around the person.
 
     sigma_px: (17, bins), joints by the sigma of their heaviest kernel. wide: (17,), joints as wide as those that prepare
-    filled in. heaviest: sum of the heaviest kernels' weights. bones: (16,). lengths: sum of all bones' lengths, with the
-    joints taken as those of each of ORDERS. below: (17,), height of joints below the hip. across: cosine between the lines
-    of the hips and of the shoulders. far, shares: joints beyond FAR, and where shares of an image would be. frozen: poses
-    equal to the one before. unordered: frames that do not follow the one before.
+    filled in. heaviest: sum of the heaviest kernels' weights. bones: (16,). lengths: all bones together, in lengths of the
+    shortest lines that join the joints, with the joints taken as those of each of ORDERS. below: (17,), height of joints
+    below the hip. across: cosine between the lines of the hips and of the shoulders. far, shares: joints beyond FAR, and
+    where shares of an image would be. frozen: poses equal to the one before. unordered: frames that do not follow the one
+    before.
     """
 
     rows: int = 0

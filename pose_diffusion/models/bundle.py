@@ -13,6 +13,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -100,6 +102,20 @@ class Bundle:
             scale,
             generator,
         )
+
+    def compile(self) -> None:
+        """Compiles the networks, weights built in, at the first call of each shape: 1.2 to 1.4 times as fast on a CPU after
+        a minute or more of compiling. Results differ from the uncompiled ones in the last bits.
+
+        Raises InputError on a CPU without a C++ compiler.
+        """
+        if self.device.type == "cpu" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
+            raise InputError("compiled networks need a C++ compiler on a CPU: there is no g++ (or CXX names none)")
+        options: dict[str, Any] | None = {"freezing": True} if self.device.type == "cpu" else None
+        self.lifter.forward = torch.compile(self.lifter.forward, dynamic=False, options=options)  # type: ignore[method-assign]
+        if self.denoiser is not None:
+            denoise = torch.compile(self.denoiser.denoise, dynamic=False, options=options)
+            self.denoiser.denoise = denoise  # type: ignore[method-assign]
 
     def lift(self, uv_or_mixture: Tensor, flips: bool = True, hypotheses: int = 1, **options: Any) -> Lifted:
         """2D poses (N, 17, 2) or mixtures (N, 17, K, 5) to 3D: see `pose_diffusion.lifting.lift`."""

@@ -31,10 +31,12 @@ class LayerNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
-        centred = x - x.mean(-1, keepdim=True)
-        # norm() rather than var(): four times as fast on a CPU, and its gradient at 0 is 0, not NaN.
-        std = torch.linalg.vector_norm(centred, dim=-1, keepdim=True) / math.sqrt(x.shape[-1] - 1)
-        return torch.addcmul(self.bias, centred / (std + self.epsilon), self.weight)
+        # torch's fused norm divides by the root of the biased variance; the rest is a factor for each node. That factor's own
+        # gradient, a share of epsilon / std, is left out.
+        n = x.shape[-1]
+        normed, _, inverse = torch.native_layer_norm(x, (n,), self.weight, None, 1e-30)
+        ratio = math.sqrt((n - 1) / n)
+        return torch.addcmul(self.bias, normed, ratio / (1 + self.epsilon * ratio * inverse.detach()))
 
 
 class Attention(nn.Module):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.mixture import GaussianMixture
 
+from pose_diffusion.bench import mixtures
 from pose_diffusion.data import heatmaps
 
 HEIGHT, WIDTH = 64, 48
@@ -30,15 +30,6 @@ def random_heatmaps(count: int, seed: int = 0) -> np.ndarray:
     return np.stack(peaks).astype(np.float32) + rng.uniform(0, 1e-3, (count, HEIGHT, WIDTH)).astype(np.float32)
 
 
-def fitted_by_scikit(heatmap: np.ndarray, kernels: int) -> np.ndarray:
-    """Its fit to points drawn from the heatmap, as it takes no weights."""
-    chances = heatmap.ravel().astype(np.float64)
-    drawn = np.random.default_rng(0).choice(len(chances), 10_000, p=chances / chances.sum())
-    model = GaussianMixture(kernels, covariance_type="diag", reg_covar=1 / 12, random_state=0)
-    model.fit(np.stack([drawn % WIDTH, drawn // WIDTH], 1))
-    return np.concatenate([model.weights_[:, None], model.means_, np.sqrt(model.covariances_)], 1)
-
-
 def test_one_kernel_has_the_moments_of_the_peak():
     mixture, kind = heatmaps.fit(blob(20.3, 30.7, 2, 4)[None], 1)
     np.testing.assert_allclose(mixture[0, 0], [1, 20.3, 30.7, (4 + 1 / 12) ** 0.5, (16 + 1 / 12) ** 0.5], atol=0.02)
@@ -52,12 +43,21 @@ def test_peaks_far_apart_are_found_heaviest_first():
     np.testing.assert_allclose(mixture[0], expected, atol=0.05)
 
 
-def test_fits_are_as_likely_as_scikit_learns():
-    maps = random_heatmaps(30)
-    ours = heatmaps.log_likelihood(maps, heatmaps.fit(maps, 5)[0])
-    theirs = heatmaps.log_likelihood(maps, np.stack([fitted_by_scikit(heatmap, 5) for heatmap in maps]))
-    assert ours.mean() > theirs.mean() - 0.01 * abs(theirs.mean())
-    assert np.quantile((ours - theirs) / abs(theirs), 0.05) > -0.01
+@pytest.mark.parametrize("size", mixtures.SIZES)
+def test_fits_are_within_a_hundredth_of_scikit_learns_likelihood(size):
+    maps = mixtures.random_heatmaps(10, size, seed=3)
+    theirs = np.stack([mixtures.fit_by_scikit(mixtures.points_of(heatmap, 5000), 5) for heatmap in maps])
+    ours, reference = (heatmaps.log_likelihood(maps, fits) for fits in (heatmaps.fit(maps, 5)[0], theirs))
+    assert ((ours - reference) / abs(reference)).min() > -0.01
+
+
+def test_a_pixel_far_from_every_peak_belongs_to_the_nearest_kernel():
+    image = blob(8, 8) + blob(40, 56)
+    image[30, 8] = 1e-2 * image.max()  # 11 sigma from one, 21 from the other
+    (near,), (far,) = (rows for rows in np.split(heatmaps.fit(image[None], 2)[0][0], 2))
+    if near[1] > far[1]:
+        near, far = far, near
+    assert near[4] > 2.06 and far[3:].max() < 2.03
 
 
 def test_the_likelihood_is_that_of_the_density():

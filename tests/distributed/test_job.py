@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import errno
+import os
 import subprocess
 import sys
 
 import pytest
 
-from pose_diffusion.distributed.job import exit_code, input_error_in
+from pose_diffusion.distributed.job import exit_code, input_error_in, reason
 from pose_diffusion.errors import InputError, RunError
 
-JOBS = ("prepare", "train", "infer", "import_official", "quickstart")
+JOBS = ("prepare", "train", "tune", "infer", "import_official", "quickstart")
 
 
 def run(main, *arguments):
@@ -86,6 +87,33 @@ def test_bad_input_within_a_ray_task_is_found(ray_session):
 
 def test_another_fault_is_not_taken_for_bad_input():
     assert input_error_in(ValueError("x")) is None
+
+
+def test_the_reason_of_a_failure_is_our_own_error_wherever_it_lies(ray_session):
+    import ray
+
+    with pytest.raises(ray.exceptions.RayTaskError) as error:
+        ray.get(ray.remote(num_cpus=0)(raising(RunError("the loss is not finite"))).remote(None))
+    assert reason(error.value) == "the loss is not finite"
+
+
+def test_the_reason_of_another_failure_is_its_cause():
+    error = RuntimeError("a task failed")
+    error.__cause__ = MemoryError("cannot have 8 GiB")
+    assert reason(error) == "MemoryError: cannot have 8 GiB"
+
+
+def test_a_ray_started_here_tells_its_workers_where_its_dashboard_is(ray_session):
+    import ray
+
+    def ask():
+        from ray.util.state import list_nodes
+
+        return os.environ["RAY_API_SERVER_ADDRESS"], len(list_nodes())
+
+    address, nodes = ray.get(ray.remote(num_cpus=0)(ask).remote())
+    assert address.startswith("http://127.0.0.1:") and nodes == 1
+    assert os.environ.get("RAY_API_SERVER_ADDRESS") != address  # the job's own environment is as it was
 
 
 @pytest.mark.parametrize("job", JOBS)

@@ -173,29 +173,41 @@ def test_a_run_of_one_worker_goes_on_with_as_many_as_its_range_allows(ray_sessio
     assert entries == [("lifter", 201, 13), ("lifter", 201, 26), ("denoiser", 200, 39)]
 
 
-def test_a_streamed_run_sees_every_row_each_epoch(ray_session, folder, tmp_path):
-    train(settings(folder, tmp_path / "run", "data.cache=never", "train.denoiser_epochs=0"))
-    assert [(e["samples"], e["dropped"]) for e in history(tmp_path / "run")] == [(201, 0), (201, 0)]
+@pytest.fixture(scope="module")
+def streamed(ray_session, folder, tmp_path_factory) -> Path:
+    """A run of the lifter alone that streams its rows and holds nobody out."""
+    output = tmp_path_factory.mktemp("runs") / "streamed"
+    train(settings(folder, output, "data.cache=never", "train.holdout_subjects=[]", "train.denoiser_epochs=0"))
+    return output
 
 
-def test_bf16_stays_near_float32(undisturbed, folder, tmp_path):
-    train(settings(folder, tmp_path / "run", "train.precision=bf16"))
-    assert losses(tmp_path / "run") == pytest.approx(losses(undisturbed), rel=0.03)
-    assert losses(tmp_path / "run") != losses(undisturbed)
+def test_a_streamed_run_sees_every_row_each_epoch(streamed):
+    assert [(e["samples"], e["dropped"]) for e in history(streamed)] == [(241, 0), (241, 0)]
 
 
-def test_with_nobody_held_out_all_train_and_the_last_epoch_is_kept(ray_session, folder, tmp_path):
-    train(settings(folder, tmp_path / "run", "train.holdout_subjects=[]", "train.denoiser_epochs=0"))
-    assert [e["samples"] for e in history(tmp_path / "run")] == [241, 241]
-    assert "lifter_mpjpe" not in history(tmp_path / "run")[-1]
-    assert load_bundle(str(tmp_path / "run" / "model")).denoiser is None
+def test_with_nobody_held_out_all_train_and_the_last_epoch_is_kept(streamed):
+    assert "lifter_mpjpe" not in history(streamed)[-1]
+    assert load_bundle(str(streamed / "model")).denoiser is None
 
 
-def test_a_given_lifter_is_used_and_not_trained(undisturbed, folder, tmp_path):
-    train(settings(folder, tmp_path / "run", f"train.lifter={undisturbed}/model", "train.denoiser_epochs=1"))
-    ours, theirs = weights(tmp_path / "run"), weights(undisturbed)
+@pytest.fixture(scope="module")
+def bf16(undisturbed, folder, tmp_path_factory) -> Path:
+    """A run in bf16 of the denoiser alone, on the undisturbed run's lifter."""
+    output = tmp_path_factory.mktemp("runs") / "bf16"
+    train(settings(folder, output, "train.precision=bf16", f"train.lifter={undisturbed}/model", "train.denoiser_epochs=1"))
+    return output
+
+
+def test_a_given_lifter_is_used_and_not_trained(bf16, undisturbed):
+    ours, theirs = weights(bf16), weights(undisturbed)
     assert all((ours[name] == theirs[name]).all() for name in ours if name.startswith("lifter."))
-    assert {e["stage"] for e in history(tmp_path / "run")} == {"denoiser"}
+    assert {e["stage"] for e in history(bf16)} == {"denoiser"}
+
+
+def test_bf16_stays_near_float32(bf16, undisturbed):
+    (ours,), theirs = losses(bf16), losses(undisturbed)[2]
+    assert ours == pytest.approx(theirs, rel=0.03)
+    assert ours != theirs
 
 
 def test_training_reads_and_writes_s3(ray_session, s3_bucket, tmp_path, folder):

@@ -207,3 +207,20 @@ def test_an_absent_device_is_refused(saved: Path) -> None:
 def test_a_bundle_is_a_value_that_does_not_change(tiny: Bundle) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         tiny.model = ModelConfig()
+
+
+@pytest.mark.slow
+def test_a_compiled_bundle_lifts_as_the_plain_one_and_twice_the_same(saved: Path) -> None:
+    plain, compiled = load_bundle(str(saved)), load_bundle(str(saved))
+    compiled.compile()
+    uv = torch.randn(20, 17, 2)
+    found = compiled.lift(uv, rows=16).pose_3d
+    torch.testing.assert_close(found, plain.lift(uv, rows=16).pose_3d, rtol=0, atol=1e-5)
+    assert torch.equal(found, compiled.lift(uv, rows=16).pose_3d)
+
+
+def test_compiling_without_a_compiler_is_refused(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    with pytest.raises(InputError, match=r"need a C\+\+ compiler"):
+        load_bundle(str(saved)).compile()

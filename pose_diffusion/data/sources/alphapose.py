@@ -22,8 +22,7 @@ from pose_diffusion.errors import InputError
 def clips(config: Config) -> Source:
     """A clip a person and file. Raises InputError for bad files."""
     paths = parsing.files(config, ".json")
-    recordings, skipped = parsing.each(config, paths, lambda path: read(config, path))
-    return archive.source(config, "alphapose", recordings, skipped)
+    return archive.source(config, "alphapose", paths, lambda path: [read(config, path)])
 
 
 def read(config: Config, path: str) -> Detections:

@@ -8,10 +8,12 @@ missing where its confidence is not above min_confidence or it lies at exactly (
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -21,9 +23,11 @@ from pose_diffusion.data.layouts import LAYOUTS, Layout
 from pose_diffusion.data.missing import fill
 from pose_diffusion.data.sequence import Clip, Sequence, Source
 from pose_diffusion.data.sources import images, parsing
+from pose_diffusion.data.sources.shelf import Shelf
 from pose_diffusion.errors import InputError
 
 log = logging.getLogger(__name__)
+Item = TypeVar("Item")
 _LEAST_CONFIDENCE = 0.1
 _LARGEST_IMAGE = 100_000
 _LARGEST_NUMBER = 1e30  # well within float32
@@ -69,26 +73,78 @@ def fit_layout(settings: ArchiveConfig, points: np.ndarray, usual: SequenceOf[La
     raise InputError(f"{where}: {joints} joints a person, expected {expected}")
 
 
-def source(config: Config, converter: str, recordings: SequenceOf[Detections], skipped: list[str]) -> Source:
-    """Clips of every person in every recording, in order. Raises InputError for values or sizes that make no sense."""
+def source(
+    config: Config,
+    converter: str,
+    items: SequenceOf[Item],
+    read: Callable[[Item], SequenceOf[Detections]],
+    skipped: SequenceOf[str] = (),
+) -> Source:
+    """Clips of every person in every recording, in order. Raises InputError for values or sizes that make no sense.
+
+    items: files, or groups of them. read: what one of them holds; it is picklable, for where it is read again. skipped: what
+    was left out before.
+    """
     settings: ArchiveConfig = getattr(config, converter)
-    counts = {"people": 0, "frames_without_person": 0, "frames_dropped": 0, "joints_missing": 0}
-    groups, also_skipped = parsing.each(config, recordings, lambda found: _clips(converter, settings, found, counts))
-    clips = [clip for group in groups for clip in group]
-    keys = [(clip.subject, clip.action, clip.camera) for clip in clips]
-    if len(set(keys)) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise InputError(f"{config.prepare.input}: {' / '.join(filter(None, twice))} is there twice")
+    shelf, layouts = Shelf(), set[str]()
+    counts = Counter(people=0, frames_without_person=0, frames_dropped=0, joints_missing=0)
+
+    def place(item: Item) -> tuple[list[Clip], list[str]]:
+        found = _read(config, converter, item, read)
+        layouts.update(found.layouts)
+        counts.update(found.counts)
+        return shelf.place(found.clips, partial(_read_again, config, converter, item, read)), found.skipped
+
+    groups, not_read = parsing.each(config, items, place)
+    clips = [clip for group, _ in groups for clip in group]
+    keys = Counter((clip.subject, clip.action, clip.camera) for clip in clips)
+    if len(keys) < len(clips):
+        raise InputError(f"{config.prepare.input}: {' / '.join(filter(None, keys.most_common(1)[0][0]))} is there twice")
     description = {
         "converter": converter,
-        "layouts": sorted({recording.layout.name for recording in recordings}),
-        "counts": counts,
+        "layouts": sorted(layouts),
+        "counts": dict(counts),
         "settings": settings.model_dump(mode="json"),
     }
-    return Source(clips, 1, {}, description, skipped + also_skipped, with_3d=False)
+    lines = [*skipped, *(line for _, group in groups for line in group), *not_read]
+    return Source(clips, 1, {}, description, lines, with_3d=False)
 
 
-def _clips(converter: str, settings: ArchiveConfig, found: Detections, counts: dict[str, int]) -> list[Clip]:
+@dataclass
+class _Read:
+    """What one item holds. skipped: a line for each of its recordings that was left out."""
+
+    clips: list[Clip] = field(default_factory=list)
+    layouts: set[str] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+    skipped: list[str] = field(default_factory=list)
+
+
+def _read(config: Config, converter: str, item: Item, read: Callable[[Item], SequenceOf[Detections]]) -> _Read:
+    result, recordings = _Read(), read(item)
+    for recording in recordings:
+        try:
+            clips, counts = _clips(converter, getattr(config, converter), recording)
+        except InputError as error:
+            if config.prepare.on_error == "fail" or len(recordings) == 1:
+                raise
+            log.warning("prepare: skipped: %s", error)
+            result.skipped.append(str(error))
+            continue
+        result.clips += clips
+        result.counts.update(counts)
+        result.layouts.add(recording.layout.name)
+    if not result.clips:
+        raise InputError(result.skipped[0])
+    return result
+
+
+def _read_again(config: Config, converter: str, item: Item, read: Callable[[Item], SequenceOf[Detections]]) -> list[Clip]:
+    return _read(config, converter, item, read).clips
+
+
+def _clips(converter: str, settings: ArchiveConfig, found: Detections) -> tuple[list[Clip], dict[str, int]]:
+    """The recording's clips, and what was counted."""
     if not len(found.points):
         raise InputError(f"{found.where}: no person in any frame")
     if found.empty:
@@ -122,11 +178,13 @@ def _clips(converter: str, settings: ArchiveConfig, found: Detections, counts: d
             np.where(seen[rows], confidence[rows], 0), width, height, settings,
         )  # fmt: skip
         clips.append(Clip(subject, found.name, camera, len(rows), load))
-    counts["people"] += len(names)
-    counts["frames_without_person"] += len(found.empty)
-    counts["frames_dropped"] += int((~keep).sum())
-    counts["joints_missing"] += int((~seen[keep]).sum())
-    return clips
+    counts = {
+        "people": len(names),
+        "frames_without_person": len(found.empty),
+        "frames_dropped": int((~keep).sum()),
+        "joints_missing": int((~seen[keep]).sum()),
+    }
+    return clips, counts
 
 
 def _load(

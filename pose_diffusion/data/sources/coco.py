@@ -27,8 +27,7 @@ _NAMED = (HALPE_26, COCO_17)
 def clips(config: Config) -> Source:
     """A clip a person (or, without track ids, a place in the image's list) and file. Raises InputError for bad files."""
     paths = parsing.files(config, ".json")
-    recordings, skipped = parsing.each(config, paths, lambda path: read(path, parsing.stem(config, path), config.coco))
-    return archive.source(config, "coco", recordings, skipped)
+    return archive.source(config, "coco", paths, lambda path: [read(path, parsing.stem(config, path), config.coco)])
 
 
 def read(path: str, name: str, settings: CocoConfig) -> Detections:

@@ -23,8 +23,7 @@ _X_Y_PROBABILITY = [0, 1, 3]
 
 def clips(config: Config) -> Source:
     """A clip a place in the frame's list of people, and file. Raises InputError for bad files."""
-    recordings, skipped = parsing.each(config, parsing.files(config, ".npz"), lambda path: read(config, path))
-    return archive.source(config, "detectron2", recordings, skipped)
+    return archive.source(config, "detectron2", parsing.files(config, ".npz"), lambda path: [read(config, path)])
 
 
 def read(config: Config, path: str) -> Detections:

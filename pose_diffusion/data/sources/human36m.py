@@ -20,7 +20,7 @@ from pose_diffusion import storage
 from pose_diffusion.camera import Camera, h36m_cameras
 from pose_diffusion.config import Config, Human36MConfig
 from pose_diffusion.data import mixture as gmm
-from pose_diffusion.data import safe_npz
+from pose_diffusion.data import safe_npz, schema
 from pose_diffusion.data.sequence import Clip, Sequence, Source
 from pose_diffusion.errors import InputError
 from pose_diffusion.skeleton import H36M_32, N_JOINTS, ROOT
@@ -69,19 +69,26 @@ def _load(
     subject: str, action: str, name: str, camera: Camera, world: np.ndarray, points: np.ndarray,
     settings: Human36MConfig, where: str,
 ) -> Sequence:  # fmt: skip
-    _check_frames(np.isfinite(points).reshape(len(points), -1).all(1), where, "a value is not finite")
-    if points.ndim == 4:
-        _check_frames((points[..., gmm.WEIGHT] >= 0).all((1, 2, 3)), where, "a weight is negative")
-        _check_frames((points[..., gmm.SIGMA] >= 0).all((1, 2, 3)), where, "a sigma is negative")
+    _check_points(points, where)
     points_px = gmm.from_points(points, settings.point_sigma_px) if points.ndim == 3 else points
     sigma_in_pixels = points.ndim == 3 or settings.sigma_unit == "pixels"
-    mixture = gmm.normalise(gmm.pixels_to_screen(points_px, camera.width, camera.height, sigma_in_pixels))
+    screen = gmm.pixels_to_screen(points_px, camera.width, camera.height, sigma_in_pixels)
+    mixture = gmm.normalise(screen, in_place=True)
     pose = camera.to_camera(world)
-    _check_frames(np.isfinite(pose).all((1, 2)), where, "a 3D joint is not finite")
+    if not schema.all_finite(pose):
+        _check_frames(np.isfinite(pose).all((1, 2)), where, "a 3D joint is not finite")
     root = pose[:, ROOT].copy()
     pose -= root[:, None]
     frame = np.arange(len(world), dtype=np.int32)
     return Sequence(subject, action, name, frame, mixture, camera.width, camera.height, pose, root)
+
+
+def _check_points(points: np.ndarray, where: str) -> None:
+    if not schema.all_finite(points):
+        _check_frames(np.isfinite(points).reshape(len(points), -1).all(1), where, "a value is not finite")
+    if points.ndim == 4 and (points.min(0)[..., [0, 3, 4]] < 0).any():
+        _check_frames((points[..., gmm.WEIGHT] >= 0).all((1, 2, 3)), where, "a weight is negative")
+        _check_frames((points[..., gmm.SIGMA] >= 0).all((1, 2, 3)), where, "a sigma is negative")
 
 
 def _nested(path: str, key: str, drop: list[str]) -> dict[str, dict[str, Any]]:

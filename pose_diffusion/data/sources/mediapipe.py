@@ -26,10 +26,11 @@ _JOINTS = len(MEDIAPIPE_33.joints)
 def clips(config: Config) -> Source:
     """A clip a place in the frame's list of people, and file. Raises InputError for bad files."""
     paths = parsing.files(config, ".json", ".npy")
-    recordings, skipped = parsing.each(
-        config, paths, lambda path: _from_npy(config, path) if path.lower().endswith(".npy") else _from_json(config, path)
-    )
-    return archive.source(config, "mediapipe", recordings, skipped)
+    return archive.source(config, "mediapipe", paths, lambda path: [_read(config, path)])
+
+
+def _read(config: Config, path: str) -> Detections:
+    return _from_npy(config, path) if path.lower().endswith(".npy") else _from_json(config, path)
 
 
 def _from_npy(config: Config, path: str) -> Detections:

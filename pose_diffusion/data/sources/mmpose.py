@@ -25,21 +25,20 @@ Frame = tuple[int, list, str]  # number, instances, place for errors
 def clips(config: Config) -> Source:
     """A clip a person and recording. Raises InputError for bad files."""
     paths = parsing.files(config, ".json")
-    contents, skipped = parsing.each(config, paths, _frames)
-    recordings: dict[str, list[Frame]] = {}
-    names: dict[str, list[str] | None] = {}
-    for path, is_image, frames, joint_names in contents:
-        where = path.rpartition("/")[0] if is_image and len(paths) > 1 else path
-        recordings.setdefault(where, []).extend(frames)
-        names[where] = joint_names
-    found, also_skipped = parsing.each(
-        config, list(recordings), lambda where: _detections(config, where, recordings[where], names[where])
-    )
-    return archive.source(config, "mmpose", found, skipped + also_skipped)
+    kinds, skipped = parsing.each(config, paths, lambda path: (path, _frames(path)[0]))  # an image's files make up one
+    recordings: dict[str, list[str]] = {}
+    for path, is_image in kinds:
+        recordings.setdefault(path.rpartition("/")[0] if is_image and len(paths) > 1 else path, []).append(path)
+    return archive.source(config, "mmpose", list(recordings.items()), lambda item: [_recording(config, *item)], skipped)
 
 
-def _frames(path: str) -> tuple[str, bool, list[Frame], list[str] | None]:
-    """A file's frames, whether it is of one image, and its joint names where it has them."""
+def _recording(config: Config, where: str, paths: list[str]) -> Detections:
+    contents = [_frames(path) for path in paths]
+    return _detections(config, where, [frame for _, frames, _ in contents for frame in frames], contents[-1][2])
+
+
+def _frames(path: str) -> tuple[bool, list[Frame], list[str] | None]:
+    """Whether a file is of one image, its frames, and its joint names where it has them."""
     content = parsing.read_json(path)
     names = None
     if isinstance(content, dict):
@@ -48,13 +47,13 @@ def _frames(path: str) -> tuple[str, bool, list[Frame], list[str] | None]:
     elif not isinstance(content, list):
         raise InputError(f"{path}: expected MMPose's predictions, got {type(content).__name__}")
     elif not content or (isinstance(content[0], dict) and "keypoints" in content[0]):
-        return path, True, [(parsing.frame_number(path, path), content, path)], None
+        return True, [(parsing.frame_number(path, path), content, path)], None
     frames = []
     for index, entry in enumerate(content):
         where = f"{path}: frame entry {index}"
         number = parsing.frame_number(parsing.field(entry, "frame_id", (int, str), where), where)
         frames.append((number, parsing.field(entry, "instances", list, where), where))
-    return path, False, frames, names
+    return False, frames, names
 
 
 def _joint_names(meta: Any) -> list[str] | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import re
+from functools import partial
 from typing import Any
 
 import h5py
@@ -22,6 +23,7 @@ from pose_diffusion.data import matlab, safe_npz
 from pose_diffusion.data.layouts import MPI_INF_3DHP_17
 from pose_diffusion.data.sequence import Clip, Source
 from pose_diffusion.data.sources import camera_space, parsing
+from pose_diffusion.data.sources.shelf import Shelf
 from pose_diffusion.errors import InputError
 
 _JOINTS_28 = (7, 5, 14, 15, 16, 9, 10, 11, 23, 24, 25, 18, 19, 20, 4, 3, 6)  # where the 17 stand among the 28
@@ -80,7 +82,10 @@ def _original(config: Config) -> tuple[list[Clip], list[str]]:
     paths = [path for path in parsing.files(config, ".mat") if path.endswith(("/annot.mat", "/annot_data.mat"))]
     if not paths:
         raise InputError(f"{config.prepare.input}: no S*/Seq*/annot.mat and no TS*/annot_data.mat")
-    groups, skipped = parsing.each(config, paths, lambda path: _mat_file(config, path))
+    shelf = Shelf()
+    groups, skipped = parsing.each(
+        config, paths, lambda path: shelf.place(_mat_file(config, path), partial(_mat_file, config, path))
+    )
     return [clip for group in groups for clip in group], skipped
 
 

@@ -35,8 +35,7 @@ def clips(config: Config) -> Source:
         if frame in frames:
             raise InputError(f"{path}: frame {frame} is there twice, also as {frames[frame]}")
         frames[frame] = path
-    recordings, skipped = parsing.each(config, list(videos), lambda video: _video(config, video, videos[video]))
-    return archive.source(config, "openpose", recordings, skipped)
+    return archive.source(config, "openpose", list(videos.items()), lambda video: [_video(config, *video)])
 
 
 def _video(config: Config, video: str, frames: dict[int, str]) -> Detections:

@@ -27,8 +27,7 @@ _CONFIDENCE = ("confidence", "score", "likelihood", "visibility", "c")
 def clips(config: Config) -> Source:
     """A clip a person, video and camera of each file. Raises InputError for bad files."""
     paths = parsing.files(config, ".parquet", ".csv")
-    found, skipped = parsing.each(config, paths, lambda path: read(config, path))
-    return archive.source(config, "table", [recording for group in found for recording in group], skipped)
+    return archive.source(config, "table", paths, lambda path: read(config, path))
 
 
 def read(config: Config, path: str) -> list[Detections]:

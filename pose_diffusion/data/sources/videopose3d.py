@@ -24,9 +24,7 @@ _LAYOUTS = {"coco": COCO_17, "h36m": H36M_17}
 def clips(config: Config) -> Source:
     """A clip a subject, action and camera of each file. Raises InputError for bad files."""
     paths = parsing.files(config, ".npz")
-    found, skipped = parsing.each(config, paths, lambda path: read(config, path))
-    recordings = [recording for recordings in found for recording in recordings]
-    return archive.source(config, "videopose3d", recordings, skipped)
+    return archive.source(config, "videopose3d", paths, lambda path: read(config, path))
 
 
 def read(config: Config, path: str) -> list[Detections]:

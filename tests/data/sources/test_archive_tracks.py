@@ -425,7 +425,7 @@ def test_a_broken_file_is_left_out_and_listed_where_the_config_says_so(tmp_path:
     coco_results(tmp_path / "b", nonsense)
     source = source_of("coco results", tmp_path, prepare={"on_error": "skip"}, image_size=SIZE)
     assert {clip.action for clip in source.clips} == {"clip"}
-    assert ["broken.json" in source.skipped[0], "b/clip.json" in source.skipped[1]] == [True, True]
+    assert ["b/clip.json" in source.skipped[0], "broken.json" in source.skipped[1]] == [True, True]
 
 
 def test_nothing_but_broken_files_is_an_error_even_when_skipping(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""The bare loops that jobs are held against: training step and sampler, over and over, with the data in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from pose_diffusion.bench.clock import matmul_peak
+from pose_diffusion.config import Config
+from pose_diffusion.data import mixture as mixtures
+from pose_diffusion.models.bundle import Bundle
+from pose_diffusion.models.denoiser import Denoiser
+from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.training import stages
+from pose_diffusion.training.batch import make_batch
+from pose_diffusion.training.ema import Ema
+from pose_diffusion.training.step import adam, step
+
+KERNELS = 5
+
+
+@dataclass(frozen=True)
+class Rate:
+    """a_second: poses (or GFLOP) a second of one process. memory_mib: the most it held in its own memory."""
+
+    a_second: float
+    memory_mib: float
+
+
+def poses(rows: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random mixtures (rows, 17, 5, 5) and poses (rows, 17, 3), minus the pelvis."""
+    generator = torch.Generator().manual_seed(seed)
+    kernels = torch.rand(rows, 17, KERNELS, 5, generator=generator)
+    pose = 0.3 * torch.randn(rows, 17, 3, generator=generator)
+    return torch.from_numpy(mixtures.normalise(kernels.numpy())), pose - pose[:, :1]
+
+
+def training(config: Config, device: torch.device) -> Callable[[], int]:
+    """A call that trains the denoiser on one batch of a worker and returns its size."""
+    torch.manual_seed(0)
+    (stage,) = (one for one in stages.stages(config) if one.name == "denoiser")
+    network = stage.build(config.model).to(device).train()
+    optimiser, ema = adam(network, config.train), Ema(network, config.train.ema)
+    generator = torch.Generator(device).manual_seed(0)
+    size = max(1, config.train.batch // config.train.worker_range[1])
+    mixture, xyz = (column.to(device) for column in poses(size))
+
+    def call() -> int:
+        batch = make_batch(mixture, xyz, config.train.draw, config.train.flip, generator)
+        step(stage, network, network, optimiser, ema, batch, config, generator)
+        return size
+
+    return call
+
+
+def bundle(config: Config, device: torch.device) -> Bundle:
+    """Networks of the config's size with random weights, ready to lift."""
+    torch.manual_seed(0)
+    lifter, denoiser = Lifter(config.model), Denoiser(config.model)
+    for network in (lifter, denoiser):
+        network.to(device).eval().requires_grad_(False)
+    return Bundle(config.model, config.diffusion, lifter, denoiser)
+
+
+def lifting(config: Config, device: torch.device) -> Callable[[], int]:
+    """A call that lifts as many poses as the inference job does between two looks at its progress, and returns their number."""
+    networks = bundle(config, device)
+    rows = 64 if device.type == "cpu" else 4096
+    mixture = poses(rows)[0].to(device)
+    keys = torch.arange(rows)
+    infer = config.infer
+
+    def call() -> int:
+        with torch.autocast(device.type, torch.bfloat16, enabled=infer.precision == "bf16"):
+            networks.lift(mixture, infer.flips, infer.hypotheses, eta=infer.eta, rows=infer.batch or None, keys=keys)
+        return rows
+
+    return call
+
+
+def run(kind: str, config: Config, device: torch.device, seconds: float) -> Rate:
+    """The rate of a bare loop ('training', 'lifting' or 'peak': the matmul peak in GFLOP/s) in this process."""
+    if kind == "peak":
+        return Rate(matmul_peak(config.train.precision, seconds, device), memory_mib())
+    call = {"training": training, "lifting": lifting}[kind](config, device)
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        count += call()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+    return Rate(count / (time.perf_counter() - start), memory_mib())
+
+
+def memory_mib(process: int | str = "self") -> float:
+    """Memory of a process that it shares with none, in MiB; 0 where the system does not tell (it is Linux's /proc)."""
+    try:
+        with open(f"/proc/{process}/status") as lines:
+            return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon:")), 0.0)
+    except OSError:
+        return 0.0

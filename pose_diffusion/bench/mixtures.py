@@ -1,0 +1,101 @@
+"""Mixtures fitted to heatmaps, against scikit-learn's GaussianMixture: how likely they are, and how long each takes.
+
+scikit-learn takes points, not weights, so it is given points on the pixels, drawn from the heatmap w by systematic
+resampling: with c the running sum of w / sum w, pixel i holds floor(n c_i + 1/2) - floor(n c_(i-1) + 1/2) of n points.
+It fits diagonal covariances with the same least variance, 1/12 px^2, by its own defaults (k-means, one start, 1e-3).
+Compared is sum w log p over the heatmap itself, pixel by pixel in float64 (`heatmaps.log_likelihood`).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pose_diffusion.data import heatmaps
+
+SIZES = ((64, 48), (96, 72), (64, 64), (48, 64))  # height and width
+_MOST_PEAKS = 7
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Seconds that all heatmaps take on one thread. lead: (N,), (our log-likelihood - theirs) / |theirs| of each."""
+
+    seconds: float
+    scikit_seconds: float
+    lead: np.ndarray
+
+    @property
+    def times_as_fast(self) -> float:
+        return self.scikit_seconds / self.seconds
+
+    def __str__(self) -> str:
+        count = len(self.lead)
+        return (
+            f"{count:,} heatmaps: {1000 * self.seconds / count:.3f} ms each, scikit-learn"
+            f" {1000 * self.scikit_seconds / count:.1f} ms, so {self.times_as_fast:.0f} times as fast; log-likelihood"
+            f" {self.lead.mean():+.2%} from scikit-learn's on average, {self.lead.min():+.2%} at the worst,"
+            f" {(self.lead < -0.01).sum()} more than 1% below it"
+        )
+
+
+def compare(count: int = 1000, kernels: int = 5, points: int = 10_000, seed: int = 0) -> Comparison:
+    """Fits `count` random heatmaps both ways, a quarter of each size. Needs scikit-learn."""
+    from threadpoolctl import threadpool_limits  # comes with it, and neither is there unless the tests' packages are
+
+    threads = torch.get_num_threads()
+    seconds, scikit_seconds, leads = 0.0, 0.0, []
+    try:
+        torch.set_num_threads(1)
+        with threadpool_limits(1):
+            for size in SIZES:
+                maps = random_heatmaps(count // len(SIZES), size, seed)
+                heatmaps.fit(maps[:1], kernels)  # loads what is loaded once
+                start = time.perf_counter()
+                ours, _ = heatmaps.fit(maps, kernels)
+                seconds += time.perf_counter() - start
+                theirs = []
+                for drawn in [points_of(heatmap, points) for heatmap in maps]:
+                    start = time.perf_counter()
+                    theirs.append(fit_by_scikit(drawn, kernels))
+                    scikit_seconds += time.perf_counter() - start
+                likelihood, reference = (heatmaps.log_likelihood(maps, np.stack(list(fits))) for fits in (ours, theirs))
+                leads.append((likelihood - reference) / abs(reference))
+    finally:
+        torch.set_num_threads(threads)
+    return Comparison(seconds, scikit_seconds, np.concatenate(leads))
+
+
+def random_heatmaps(count: int, size: tuple[int, int], seed: int) -> np.ndarray:
+    """(count, H, W) float32 of one to seven peaks, 1 to 6 pixels wide each way, over noise of 1e-5 to 1e-2; largest value 1."""
+    height, width = size
+    rng = np.random.default_rng([seed, height, width])
+    y, x = np.mgrid[:height, :width]
+    maps = np.empty((count, height, width), np.float32)
+    for heatmap in maps:
+        total = np.exp(rng.uniform(np.log(1e-5), np.log(1e-2))) * rng.random((height, width))
+        for _ in range(rng.integers(1, _MOST_PEAKS + 1)):
+            mean_x, mean_y = rng.uniform([0, 0], [width - 1, height - 1])
+            sx, sy = np.exp(rng.uniform(np.log(1), np.log(6), 2))
+            total += rng.uniform(0.1, 1) * np.exp(-(((x - mean_x) / sx) ** 2) / 2 - ((y - mean_y) / sy) ** 2 / 2)
+        heatmap[:] = total / total.max()
+    return maps
+
+
+def points_of(heatmap: np.ndarray, count: int) -> np.ndarray:
+    """Points (count, 2), x and y, on the pixels of a heatmap (H, W), as many on each as its share of the whole says."""
+    running = heatmap.astype(np.float64).cumsum()
+    held = np.diff(np.floor(count * running / running[-1] + 0.5).astype(int), prepend=0)
+    pixel = np.repeat(np.arange(heatmap.size), held)
+    return np.stack([pixel % heatmap.shape[1], pixel // heatmap.shape[1]], axis=1).astype(np.float64)
+
+
+def fit_by_scikit(points: np.ndarray, kernels: int) -> np.ndarray:
+    """The mixture (K, 5) that scikit-learn fits to points (n, 2), in the layout of `heatmaps.fit`."""
+    from sklearn.mixture import GaussianMixture
+
+    model = GaussianMixture(kernels, covariance_type="diag", reg_covar=1 / 12, random_state=0).fit(points)
+    return np.concatenate([model.weights_[:, None], model.means_, np.sqrt(model.covariances_)], axis=1)

@@ -1,0 +1,154 @@
+"""The networks alone: forward pass and training step in each precision, plain and compiled, against the matmul peak."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from pose_diffusion.bench import bare, flops
+from pose_diffusion.bench.clock import matmul_peak, seconds_a_call, tf32
+from pose_diffusion.bench.results import Entry
+from pose_diffusion.config import Config
+from pose_diffusion.metrics import centre
+from pose_diffusion.models.bundle import Bundle
+from pose_diffusion.models.denoiser import Denoiser
+from pose_diffusion.models.graformer import Lifter
+
+log = logging.getLogger(__name__)
+KINDS: dict[str, type[Lifter] | type[Denoiser]] = {"lifter": Lifter, "denoiser": Denoiser}
+
+
+def measure(config: Config, device: torch.device) -> Iterator[Entry]:
+    """An entry for each peak and each network, pass, precision, way of running and number of rows."""
+    bench = config.bench
+    for precision in bench.precisions:
+        peak = matmul_peak(precision, bench.seconds, device)
+        where = f"{bench.threads} threads" if device.type == "cpu" else "GPU"
+        yield Entry("network", f"matmul peak, {precision}", peak, "GFLOP/s", peak, note=where)
+        for rows, compiled in itertools.product(bench.batches, (False, True) if bench.compiled else (False,)):
+            for name in KINDS:
+                yield _forward(config, name, precision, compiled, rows, peak, device)
+                yield _training(config, name, precision, compiled, rows, peak, device)
+            yield _sampler(config, precision, "compiled" if compiled else "eager", rows, peak, device)
+            if bench.compiled and not compiled and device.type == "cuda":
+                yield _sampler(config, precision, "CUDA graph", rows, peak, device)
+
+
+def _forward(config: Config, name: str, precision: str, compiled: bool, rows: int, peak: float, device: torch.device) -> Entry:
+    network = KINDS[name](config.model).to(device).eval().requires_grad_(False)
+    inputs = _inputs(name, rows, device, shared_t=True)
+    call: Callable = torch.compile(network, dynamic=False) if compiled else network
+    if name == "lifter":
+        work = rows * flops.forward(flops.lifter(config.model))
+    else:
+        products = flops.encode(config.model) + flops.denoise(config.model)
+        work = rows * flops.forward(products) + flops.forward(flops.timestep(config.model))
+    with torch.no_grad(), arithmetic(precision, device):
+        return _entry(f"{name} forward", precision, compiled, rows, work, peak, lambda: call(*inputs), config, device)
+
+
+def _training(config: Config, name: str, precision: str, compiled: bool, rows: int, peak: float, device: torch.device) -> Entry:
+    """Forward and backward of one pass; clipping, optimiser and average, once a batch, are in the scaling part."""
+    network = KINDS[name](config.model).to(device).train()
+    inputs = _inputs(name, rows, device, shared_t=False)
+    call: Callable = torch.compile(network, dynamic=False) if compiled else network
+    products = flops.lifter(config.model) if name == "lifter" else flops.denoiser(config.model)
+
+    def one() -> None:
+        network.zero_grad(set_to_none=True)
+        with arithmetic(precision, device):
+            loss = call(*inputs).float().square().sum()
+        loss.backward()
+
+    return _entry(f"{name} training", precision, compiled, rows, rows * flops.training(products), peak, one, config, device)
+
+
+def _sampler(config: Config, precision: str, way: str, rows: int, peak: float, device: torch.device) -> Entry:
+    """Lifter and all DDIM steps for `rows` poses and as many mirror images, at one fixed shape."""
+    networks = bare.bundle(config, device)
+    uv = torch.randn(2 * rows, 17, 2, device=device)
+    work = rows * flops.sampler(config.model, len(networks.steps), flips=True)
+    with torch.no_grad(), arithmetic(precision, device):
+        call: Callable[[], object] = lambda: sample(networks, uv)  # noqa: E731
+        if way == "compiled":
+            compiled = torch.compile(sample, dynamic=False)
+            call = lambda: compiled(networks, uv)  # noqa: E731
+        elif way == "CUDA graph":
+            call = graphed(networks, uv)
+        return _entry("sampler with flips", precision, way, rows, work, peak, call, config, device)
+
+
+def sample(networks: Bundle, uv: Tensor) -> Tensor:
+    """What inference computes for a pass of poses and their mirror images. (rows, 17, 2) -> (rows, 17, 5)."""
+    xyz = centre(networks.lifter(uv).float())
+    return networks.sample(torch.cat([uv, xyz], -1), uv, eta=0.0)[0]
+
+
+def graphed(networks: Bundle, uv: Tensor) -> Callable[[], object]:
+    """The sampler recorded once as a CUDA graph, and played back: no launches from Python."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):  # what is made at a first call must not be recorded
+        for _ in range(3):
+            sample(networks, uv)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        sample(networks, uv)
+    return graph.replay
+
+
+@contextlib.contextmanager
+def arithmetic(precision: str, device: torch.device) -> Iterator[None]:
+    with tf32(precision == "tf32"), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        yield
+
+
+def _inputs(name: str, rows: int, device: torch.device, shared_t: bool) -> tuple[Tensor, ...]:
+    uv = torch.randn(rows, 17, 2, device=device)
+    if name == "lifter":
+        return (uv,)
+    return torch.randn(rows, 17, 5, device=device), uv, torch.randint(0, 51, (1 if shared_t else rows,), device=device)
+
+
+def _entry(
+    name: str,
+    precision: str,
+    way: str | bool,
+    rows: int,
+    work: int,
+    peak: float,
+    call: Callable[[], object],
+    config: Config,
+    device: torch.device,
+) -> Entry:
+    torch.compiler.reset()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    start = time.perf_counter()
+    call()
+    first = time.perf_counter() - start
+    took = seconds_a_call(call, config.bench.seconds, device)
+    way = {True: "compiled", False: "eager"}.get(way, way) if isinstance(way, bool) else way
+    memory = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
+    note = f"first call {first:.0f} s" if way != "eager" else ""
+    gflops = work / took / 1e9
+    entry = Entry(
+        "network",
+        f"{name}, {precision}, {way}, {rows} rows",
+        rows / took,
+        "poses/s" if name.startswith("sampler") else "samples/s",
+        gflops,
+        gflops / peak,
+        f"matmul peak, {precision}",
+        memory,
+        note,
+    )
+    log.info("bench: %s: %.0f/s, %.0f%% of the peak", entry.name, entry.value, 100 * gflops / peak)
+    return entry

@@ -1,0 +1,135 @@
+"""The jobs end to end, with Ray and files, over the bare loops that compute the same from memory, in the same run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+
+from pose_diffusion import storage
+from pose_diffusion.bench import archive, bare
+from pose_diffusion.bench.bare import Rate, memory_mib
+from pose_diffusion.bench.results import Entry
+from pose_diffusion.config import Config
+from pose_diffusion.data import manifest as manifests
+from pose_diffusion.distributed.infer import infer
+from pose_diffusion.distributed.shard_lifter import PREDICTIONS
+from pose_diffusion.distributed.train import train
+from pose_diffusion.models.bundle import save_bundle
+from pose_diffusion.training import history
+
+log = logging.getLogger(__name__)
+_FILES_A_WORKER = 8
+
+
+def measure(config: Config, folder: str, device: torch.device, rates: Mapping[tuple[str, int], Rate]) -> Iterator[Entry]:
+    """Entries of both jobs for each number of workers that `rates`, of the bare loops, has."""
+    networks = bare.bundle(config, torch.device("cpu"))
+    assert networks.denoiser is not None
+    bundle = storage.join(folder, "bundle")
+    save_bundle(bundle, config.model, config.diffusion, networks.lifter.state_dict(), networks.denoiser.state_dict())
+    for kind, workers in sorted(rates):
+        measured = _training if kind == "training" else _lifting
+        yield from measured(config, f"{folder}/{kind}-{workers}", bundle, device, workers, rates[kind, workers])
+
+
+def _training(config: Config, folder: str, bundle: str, device: torch.device, workers: int, bare_rate: Rate) -> Iterator[Entry]:
+    """Two epochs of the denoiser; the second is the figure, since the first may still be warming up."""
+    batch = config.train.batch
+    rows = max(4 * batch, round(bare_rate.a_second * config.bench.job_seconds / 2 / batch) * batch)
+    archive.write(f"{folder}/shards", "train", rows, _FILES_A_WORKER * workers)
+    given = {
+        "output": f"{folder}/run", "lifter": bundle, "denoiser_epochs": 2, "workers": workers, "holdout_subjects": [],
+        "device": device.type, "threads": config.bench.threads,
+    }  # fmt: skip
+    job = _with(config, data={"shards": f"{folder}/shards"}, train=given)
+    with _Memory("ray::") as memory:
+        start = time.perf_counter()
+        train(job)
+        took = time.perf_counter() - start
+    lines = storage.read_bytes(storage.join(job.train.output, history.JSON_LINES)).decode().splitlines()
+    epoch = json.loads(lines[-1])
+    name = f"training, {config.train.precision}, {workers} workers"
+    rate = epoch["samples_per_second"]
+    yield Entry("jobs", name, rate, "samples/s", share=rate / bare_rate.a_second, of="bare training step",
+                memory_mib=memory.mib, note=f"second epoch, {rows:,} samples")  # fmt: skip
+    yield Entry("jobs", f"{name}: data wait", 100 * epoch["data_wait"], "% of the epoch")
+    yield Entry("jobs", f"{name}: whole job", 2 * rows / took, "samples/s", note="reading and bundle counted")
+
+
+def _lifting(config: Config, folder: str, bundle: str, device: torch.device, workers: int, bare_rate: Rate) -> Iterator[Entry]:
+    """An archive; the figure is of what was published after the first file of each worker, which its start delays."""
+    files = _FILES_A_WORKER * workers
+    rows = max(files * 64, round(bare_rate.a_second * config.bench.job_seconds))
+    archive.write(f"{folder}/shards", "test", rows, files)
+    given = {
+        "bundle": bundle, "input": f"{folder}/shards", "output": f"{folder}/lifted", "split": "test", "workers": workers,
+        "device": device.type, "threads": config.bench.threads,
+    }  # fmt: skip
+    job = _with(config, data={"shards": "", "actions": None, "subjects": None}, infer=given)
+    with _Memory("ray::") as memory:
+        start = time.perf_counter()
+        infer(job)
+        took = time.perf_counter() - start
+    manifest = manifests.read(job.infer.input)
+    ended = sorted((Path(job.infer.output, PREDICTIONS, file.path).stat().st_mtime, file.rows) for file in manifest.files)
+    later = ended[workers:]
+    rate = sum(count for _, count in later) / (later[-1][0] - ended[workers - 1][0])
+    name = f"lifting, {config.infer.precision}, {workers} workers"
+    yield Entry("jobs", name, rate, "poses/s", share=rate / bare_rate.a_second, of="bare sampler",
+                memory_mib=memory.mib, note=f"{rows:,} poses, after each worker's first file")  # fmt: skip
+    yield Entry("jobs", f"{name}: whole job", rows / took, "poses/s", share=rows / took / bare_rate.a_second,
+                of="bare sampler", note="start of the workers and report counted")  # fmt: skip
+
+
+def _with(config: Config, **sections: dict) -> Config:
+    return config.model_copy(
+        update={name: getattr(config, name).model_copy(update=values) for name, values in sections.items()}
+    )
+
+
+class _Memory:
+    """The most memory of its own that a process below this one, whose command begins so, held during the block, in MiB."""
+
+    def __init__(self, command: str, every: float = 0.5):
+        self.command, self.every, self.mib = command, every, 0.0
+        self.stop = threading.Event()
+
+    def __enter__(self) -> _Memory:
+        self.thread = threading.Thread(target=self._watch, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop.set()
+        self.thread.join()
+
+    def _watch(self) -> None:
+        while not self.stop.wait(self.every):
+            for process in _below(os.getpid()):
+                try:
+                    named = Path(f"/proc/{process}/cmdline").read_bytes().startswith(self.command.encode())
+                except OSError:
+                    continue
+                if named:
+                    self.mib = max(self.mib, memory_mib(process))
+
+
+def _below(process: int) -> list[int]:
+    """Children, their children and so on, as far as Linux's /proc tells."""
+    found, waiting = [], [process]
+    while waiting:
+        try:
+            tasks = list(Path(f"/proc/{waiting.pop()}/task").glob("*/children"))
+            children = [int(child) for path in tasks for child in path.read_text().split()]
+        except OSError:
+            continue
+        found += children
+        waiting += children
+    return found

@@ -1,0 +1,57 @@
+"""One step of training: gradients of the batch in passes that fit a cache, clipping, optimiser, moving average."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pose_diffusion.config import Config, TrainConfig
+from pose_diffusion.lifting import suitable_rows
+from pose_diffusion.training.batch import Batch
+from pose_diffusion.training.ema import Ema
+from pose_diffusion.training.stages import Stage
+
+
+def adam(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    return torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
+
+
+def pass_rows(config: TrainConfig, device: torch.device, batch: int) -> int:
+    """Poses of one pass: on a CPU as many as its cache likes, on a GPU the more the better, unless the config says."""
+    return config.pass_rows or (suitable_rows(device) if device.type == "cpu" else batch)
+
+
+def step(
+    stage: Stage,
+    network: nn.Module,
+    parallel: Any,
+    optimiser: torch.optim.Optimizer,
+    ema: Ema,
+    poses: Batch,
+    config: Config,
+    generator: torch.Generator,
+) -> Tensor:
+    """Trains on a batch and returns the sum of its poses' losses, on their device: nothing here waits for a GPU.
+
+    parallel: what computes, the network itself or its DistributedDataParallel.
+    """
+    device = poses.xyz.device
+    total = torch.zeros((), device=device)
+    optimiser.zero_grad(set_to_none=True)
+    parts = poses.split(pass_rows(config.train, device, len(poses)))
+    for number, part in enumerate(parts):
+        # Gradients of the parts add up to the batch's; workers exchange them once, with the last.
+        alone = isinstance(parallel, nn.parallel.DistributedDataParallel) and number + 1 < len(parts)
+        with parallel.no_sync() if alone else contextlib.nullcontext():
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.train.precision == "bf16"):
+                loss = stage.loss(parallel, part, config, generator).sum()
+            (loss / len(poses)).backward()
+        total += loss.detach()
+    if config.train.clip:
+        nn.utils.clip_grad_norm_(network.parameters(), config.train.clip)
+    optimiser.step()
+    ema.update()
+    return total

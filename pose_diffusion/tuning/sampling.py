@@ -1,0 +1,34 @@
+"""Trying ways of sampling on a trained bundle: seconds a trial, as nothing is trained."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import torch
+from torch import Tensor
+
+from pose_diffusion import metrics
+from pose_diffusion.config import Config
+from pose_diffusion.data import manifest as manifests
+from pose_diffusion.data import schema, shards
+from pose_diffusion.data.manifest import Selection
+from pose_diffusion.models.bundle import Bundle
+
+
+def read_held_out(config: Config, selection: Selection) -> tuple[Tensor, Tensor]:
+    """train.holdout_poses of the selection: mixture (N, 17, K, 5) and truth (N, 17, 3)."""
+    folder, columns = config.data.shards, ("mixture", "pose_3d")
+    table = shards.read_evenly(folder, manifests.read(folder), selection, config.train.holdout_poses, columns)
+    mixture, truth = (torch.from_numpy(schema.tensor_values(table[name]).copy()) for name in columns)
+    return mixture, truth
+
+
+def error(bundle: Bundle, config: Config, mixture: Tensor, truth: Tensor) -> tuple[float, float]:
+    """MPJPE in mm of the poses lifted as diffusion.* and infer.flips, infer.hypotheses say, and the seconds it took."""
+    start = time.monotonic()
+    changed = dataclasses.replace(bundle, diffusion=config.diffusion)
+    generator = torch.Generator(bundle.device).manual_seed(config.infer.seed)
+    lifted = changed.lift(mixture, flips=config.infer.flips, hypotheses=config.infer.hypotheses, generator=generator)
+    mpjpe = metrics.mpjpe(lifted.pose_3d, truth.to(bundle.device)).double().mean()
+    return float(mpjpe), time.monotonic() - start
