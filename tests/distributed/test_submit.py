@@ -128,7 +128,7 @@ def test_a_node_lost_in_mid_train_costs_no_epoch(cluster: Raylets, submitted, s3
     cluster.kill_node(lost)
     assert "succeeded" not in cluster.status("lost-train")
     cluster.add_node()
-    wait_for(lambda: "RUNNING" not in cluster.status("lost-train"), "the end of the training", 400)
+    wait_for(lambda: "RUNNING" not in cluster.status("lost-train"), "the end of the training", 600)
     print(cluster.logs("lost-train"))
     assert "succeeded" in cluster.status("lost-train")
     assert [entry["epoch"] for entry in history(s3_bucket)] == [*range(12), *range(3)]
@@ -157,7 +157,7 @@ def test_a_node_lost_in_mid_infer_costs_no_pose(
     assert len(storage.list_files(f"{s3_bucket}/lifted/predictions")) < 40
     if replaced:
         cluster.add_node()
-    wait_for(lambda: "RUNNING" not in cluster.status(name), "the end of lifting", 400)
+    wait_for(lambda: "RUNNING" not in cluster.status(name), "the end of lifting", 600)
     print(cluster.logs(name))
     assert "succeeded" in cluster.status(name)
     found = {

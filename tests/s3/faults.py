@@ -6,7 +6,7 @@
     cut       ends the connection in the middle of the answer
     stall     answers after some seconds
 
-Which requests those are is drawn from a seed, so that a run can be repeated but for the order of its requests.
+The kinds take turns; which requests meet one is drawn from a seed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class FaultyS3:
             self.requests[method] += 1
             if self._random.random() >= self.share:
                 return ""
-            kind = self._random.choice(self.kinds)
+            kind = self.kinds[self.faults.total() % len(self.kinds)]
             self.faults[kind] += 1
             return kind
 
