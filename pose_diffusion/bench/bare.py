@@ -72,6 +72,8 @@ def lifting(config: Config, device: torch.device) -> Callable[[], int]:
     mixture = poses(rows)[0].to(device)
     keys = torch.arange(rows)
     infer = config.infer
+    if infer.compiled:
+        networks.compile()
 
     def call() -> int:
         with torch.autocast(device.type, torch.bfloat16, enabled=infer.precision == "bf16"):

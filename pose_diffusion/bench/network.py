@@ -16,6 +16,7 @@ from pose_diffusion.bench.clock import matmul_peak, seconds_a_call, tf32
 from pose_diffusion.bench.results import Entry
 from pose_diffusion.config import Config
 from pose_diffusion.metrics import centre
+from pose_diffusion.models import compiling
 from pose_diffusion.models.bundle import Bundle
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
@@ -43,7 +44,7 @@ def measure(config: Config, device: torch.device) -> Iterator[Entry]:
 def _forward(config: Config, name: str, precision: str, compiled: bool, rows: int, peak: float, device: torch.device) -> Entry:
     network = KINDS[name](config.model).to(device).eval().requires_grad_(False)
     inputs = _inputs(name, rows, device, shared_t=True)
-    call: Callable = torch.compile(network, dynamic=False) if compiled else network
+    call: Callable = compiling.compiled(network, device) if compiled else network
     if name == "lifter":
         work = rows * flops.forward(flops.lifter(config.model))
     else:
@@ -57,7 +58,7 @@ def _training(config: Config, name: str, precision: str, compiled: bool, rows: i
     """Forward and backward of one pass; clipping, optimiser and average, once a batch, are in the scaling part."""
     network = KINDS[name](config.model).to(device).train()
     inputs = _inputs(name, rows, device, shared_t=False)
-    call: Callable = torch.compile(network, dynamic=False) if compiled else network
+    call: Callable = compiling.compiled(network, device) if compiled else network
     products = flops.lifter(config.model) if name == "lifter" else flops.denoiser(config.model)
 
     def one() -> None:
@@ -77,8 +78,7 @@ def _sampler(config: Config, precision: str, way: str, rows: int, peak: float, d
     with torch.no_grad(), arithmetic(precision, device):
         call: Callable[[], object] = lambda: sample(networks, uv)  # noqa: E731
         if way == "compiled":
-            compiled = torch.compile(sample, dynamic=False)
-            call = lambda: compiled(networks, uv)  # noqa: E731
+            networks.compile()
         elif way == "CUDA graph":
             call = graphed(networks, uv)
         return _entry("sampler with flips", precision, way, rows, work, peak, call, config, device)

@@ -58,7 +58,7 @@ def _training(config: Config, folder: str, bundle: str, device: torch.device, wo
     name = f"training, {config.train.precision}, {workers} workers"
     rate = epoch["samples_per_second"]
     yield Entry("jobs", name, rate, "samples/s", share=rate / bare_rate.a_second, of="bare training step",
-                memory_mib=memory.mib, note=f"second epoch, {rows:,} samples")  # fmt: skip
+                memory_mib=memory.mib or None, note=f"second epoch, {rows:,} samples")  # fmt: skip
     yield Entry("jobs", f"{name}: data wait", 100 * epoch["data_wait"], "% of the epoch")
     yield Entry("jobs", f"{name}: whole job", 2 * rows / took, "samples/s", note="reading and bundle counted")
 
@@ -83,7 +83,7 @@ def _lifting(config: Config, folder: str, bundle: str, device: torch.device, wor
     rate = sum(count for _, count in later) / (later[-1][0] - ended[workers - 1][0])
     name = f"lifting, {config.infer.precision}, {workers} workers"
     yield Entry("jobs", name, rate, "poses/s", share=rate / bare_rate.a_second, of="bare sampler",
-                memory_mib=memory.mib, note=f"{rows:,} poses, after each worker's first file")  # fmt: skip
+                memory_mib=memory.mib or None, note=f"{rows:,} poses, after each worker's first file")  # fmt: skip
     yield Entry("jobs", f"{name}: whole job", rows / took, "poses/s", share=rows / took / bare_rate.a_second,
                 of="bare sampler", note="start of the workers and report counted")  # fmt: skip
 

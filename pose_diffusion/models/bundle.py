@@ -13,8 +13,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +30,7 @@ from pose_diffusion.diffusion.sampler import ddim
 from pose_diffusion.diffusion.schedule import Schedule, sampling_steps
 from pose_diffusion.errors import InputError
 from pose_diffusion.models.card import describe
+from pose_diffusion.models.compiling import compiled
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
 
@@ -104,18 +103,10 @@ class Bundle:
         )
 
     def compile(self) -> None:
-        """Compiles the networks, weights built in, at the first call of each shape: 1.2 to 1.4 times as fast on a CPU after
-        a minute or more of compiling. Results differ from the uncompiled ones in the last bits.
-
-        Raises InputError on a CPU without a C++ compiler.
-        """
-        if self.device.type == "cpu" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
-            raise InputError("compiled networks need a C++ compiler on a CPU: there is no g++ (or CXX names none)")
-        options: dict[str, Any] | None = {"freezing": True} if self.device.type == "cpu" else None
-        self.lifter.forward = torch.compile(self.lifter.forward, dynamic=False, options=options)  # type: ignore[method-assign]
+        """Compiles the networks at the first pass of each shape: see `compiling`. Results differ in their last bits."""
+        self.lifter.forward = compiled(self.lifter.forward, self.device)  # type: ignore[method-assign]
         if self.denoiser is not None:
-            denoise = torch.compile(self.denoiser.denoise, dynamic=False, options=options)
-            self.denoiser.denoise = denoise  # type: ignore[method-assign]
+            self.denoiser.denoise = compiled(self.denoiser.denoise, self.device)  # type: ignore[method-assign]
 
     def lift(self, uv_or_mixture: Tensor, flips: bool = True, hypotheses: int = 1, **options: Any) -> Lifted:
         """2D poses (N, 17, 2) or mixtures (N, 17, K, 5) to 3D: see `pose_diffusion.lifting.lift`."""
