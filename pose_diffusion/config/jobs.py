@@ -220,7 +220,7 @@ class RayConfig(Section):
     num_cpus: Count | None = None
     """CPUs of a Ray started here; null takes all."""
     cpu_label: Annotated[str, Field(pattern=r"^$|^[^=\s]+=[^=\s]+$")] = ""
-    """Label of the nodes that prepare and read training shards, as name=value (role=cpu); without one it is every node."""
+    """Label of the nodes that prepare, read training shards and sum up, as name=value (role=cpu); without one, every node."""
 
     @property
     def cpu_selector(self) -> dict[str, str]:

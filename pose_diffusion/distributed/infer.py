@@ -66,7 +66,7 @@ def infer(config: Config) -> dict:
     ledger = Ledger(total=len(files))
     with ray_cluster(config):
         task = _task(config, manifest.kernels, selection, cameras, reproject, identity)
-        missing = [file for file, partial in _survey(task, files) if not ledger.has(partial)]
+        missing = [file for file, partial in _survey(task, files, config.ray.cpu_selector) if not ledger.has(partial)]
         log.info("infer: %d shards, %d already there", len(files), len(files) - len(missing))
         if not tolerant:
             shards.check_footers(config.infer.input, missing, manifest.kernels)
@@ -165,12 +165,12 @@ def _task(
     )
 
 
-def _survey(task: Task, files: list[ShardFile]) -> Iterator[tuple[ShardFile, Partial | None]]:
+def _survey(task: Task, files: list[ShardFile], labels: dict[str, str]) -> Iterator[tuple[ShardFile, Partial | None]]:
     """Each file with the figures of its predictions, where they are there already."""
     present = set(storage.list_files(storage.join(task.infer.output, PREDICTIONS), ".parquet"))
     yield from ((file, None) for file in files if file.path not in present)
     there = [file for file in files if file.path in present]
-    for number, figures in tasks.run(finished, ((task, file) for file in there), ordered=True):
+    for number, figures in tasks.run(finished, ((task, file) for file in there), ordered=True, labels=labels):
         yield there[number], figures
 
 

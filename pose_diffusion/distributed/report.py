@@ -33,16 +33,16 @@ def report(config: Config) -> build.Report:
         raise InputError(f"{folder}: no prediction files (.parquet) in it")
     skipped, settings, throughput = told_before(folder)
     with ray_cluster(config):
-        total = merge(_summaries([storage.join(folder, name) for name in names]))
+        total = merge(_summaries([storage.join(folder, name) for name in names], config.ray.cpu_selector))
     made = build.assemble(total, skipped, settings, throughput)
     build.publish(config.report.output or folder, made)
     return made
 
 
-def _summaries(paths: Sequence[str]) -> Iterator[Partial]:
+def _summaries(paths: Sequence[str], labels: dict[str, str]) -> Iterator[Partial]:
     """The figures of each file, in order: however many tasks ran, the sums are added in one order."""
     progress = Progress("report", len(paths), "files")
-    for _, partial in tasks.run(summarise, ((path,) for path in paths), ordered=True):
+    for _, partial in tasks.run(summarise, ((path,) for path in paths), ordered=True, labels=labels):
         yield partial
         progress.advance(1)
     progress.close()

@@ -25,8 +25,6 @@ def test_commands_are_found_in_every_file_that_runs_a_job():
 
 @pytest.mark.parametrize("command", JOBS, ids=str)
 def test_a_job_exists_and_its_config_loads_with_its_overrides(command: JobCommand):
-    if command.path.name == "tune.py" and not command.path.exists():
-        pytest.skip("jobs/tune.py is not in this checkout")
     assert command.path.is_file()
     config = config_file.load(command.config, command.overrides, command.root)
     if command.root:
