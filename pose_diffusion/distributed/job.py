@@ -26,6 +26,8 @@ log = logging.getLogger("pose_diffusion")
 def run_job(main: Callable[[Config], int | None], summary: str, sections: Sequence[str]) -> None:
     """Runs a job's main with the command line's config and leaves the process with its exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    for client in ("botocore", "aiobotocore"):  # which tell where they found the keys
+        logging.getLogger(client).setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, _stop)
     with sieve.stderr_without(sieve.HARMLESS):
         code = exit_code(main, summary, sections)
