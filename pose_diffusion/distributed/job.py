@@ -158,6 +158,7 @@ def _quiet_ray_data() -> None:
     context.raise_original_map_exception = True  # an InputError of a task stays one
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     logging.getLogger("ray.train").setLevel(logging.ERROR)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # a trial that failed is told in the search's own words
 
 
 def _one_line(error: object) -> str:

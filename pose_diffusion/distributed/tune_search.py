@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import ray.cloudpickle
 import ray.tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -100,4 +101,9 @@ class Record(ray.tune.Callback):
         self.search.finish(trial.config["trial"])
 
     def on_trial_error(self, iteration: int, trials: list, trial: ray.tune.experiment.Trial, **info: Any) -> None:
-        self.search.fail(trial.config["trial"], reason(trial.get_pickled_error()))
+        # Tune's own get_pickled_error looks where it copies the file later.
+        path, error = trial.pickled_error_file, None
+        if path:
+            with open(path, "rb") as file:
+                error = ray.cloudpickle.load(file)
+        self.search.fail(trial.config["trial"], reason(error))
