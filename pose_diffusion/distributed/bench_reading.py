@@ -128,7 +128,7 @@ def _plain(folder: str, manifest: Manifest) -> tuple[int, float]:
 
 
 def _streamed(config: Config, folder: str, manifest: Manifest, shuffle: bool, device: torch.device) -> tuple[float, float]:
-    """Rows a second from the first batch on, and the seconds until it came."""
+    """Rows a second from the first batch on (with it, where it is the only one), and the seconds until it came."""
     dataset = stream(folder, manifest, Selection(), config.train.seed, shuffle)
     start = time.perf_counter()
     marks: list[tuple[float, int]] = []  # when, and how many rows by then
@@ -140,4 +140,6 @@ def _streamed(config: Config, folder: str, manifest: Manifest, shuffle: bool, de
         epochs = Epochs(dataset.iterator(), config.train.batch, True, 0, device, 0)
         epochs.load(lambda rows: marks.append((time.perf_counter(), rows)))
     (first, before), (last, total) = marks[0], marks[-1]
+    if len(marks) == 1:  # so few rows that there is nothing but the start
+        return total / (last - start), first - start
     return (total - before) / max(last - first, 1e-9), first - start
