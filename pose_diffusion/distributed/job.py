@@ -22,6 +22,8 @@ from pose_diffusion.patience import is_full
 
 log = logging.getLogger("pose_diffusion")
 
+_STARTS = 3
+
 
 def run_job(main: Callable[[Config], int | None], summary: str, sections: Sequence[str]) -> None:
     """Runs a job's main with the command line's config and leaves the process with its exit code."""
@@ -74,6 +76,21 @@ def ray_cluster(config: Config) -> Iterator[None]:
         except ConnectionError as error:
             raise InputError(f"key 'ray.address': no Ray cluster answers at {address}: {_one_line(error)}") from None
     else:
+        _start_here(config)
+    if on_sigterm is _stop:  # a job's, which ray.init replaces by its own and by one that prints a C++ stack
+        signal.signal(signal.SIGTERM, _stop)
+    try:
+        _quiet_ray_data()
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _start_here(config: Config) -> None:
+    """Starts Ray on this machine. Ray gives its parts half a minute to answer; a busy machine gets more tries than one."""
+    import ray
+
+    for attempt in range(_STARTS):
         port = _free_port()
         try:
             with _variable("RAY_API_SERVER_ADDRESS", f"http://127.0.0.1:{port}"):
@@ -88,15 +105,12 @@ def ray_cluster(config: Config) -> Iterator[None]:
                     log_to_driver=False,
                     logging_level=logging.ERROR,
                 )
+            return
         except Exception as error:  # plain ones, of a part of Ray that did not answer in time
-            raise RunError(f"Ray did not start on this machine: {_one_line(error)}") from error
-    if on_sigterm is _stop:  # a job's, which ray.init replaces by its own and by one that prints a C++ stack
-        signal.signal(signal.SIGTERM, _stop)
-    try:
-        _quiet_ray_data()
-        yield
-    finally:
-        ray.shutdown()
+            ray.shutdown()
+            if attempt + 1 == _STARTS:
+                raise RunError(f"Ray did not start on this machine: {_one_line(error)}") from error
+            log.warning("Ray did not start: %s; trying again", _one_line(error))
 
 
 def _free_port() -> int:
