@@ -16,6 +16,8 @@ _ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a search as it ends the other jobs
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # tasks without a GPU keep the variables they were given
     "RAY_USAGE_STATS_ENABLED": "0",
+    # On few CPUs Ray warns of more than 8 workers, which a training run has; most of them only wait.
+    "RAY_worker_maximum_startup_concurrency": str(max(8, os.cpu_count() or 1)),
     # Threads that wait for each other sleep: spinning, two on a core that others use too are 14 times as slow.
     "OMP_WAIT_POLICY": "PASSIVE",
 }
