@@ -18,6 +18,7 @@ import torch
 from browser import CHROMIUM, Page, chromium
 from moto.server import ThreadedMotoServer
 
+import pose_diffusion.distributed  # noqa: F401  sets what Ray reads when it is imported, which some test may do early
 from pose_diffusion.config import DiffusionConfig, ModelConfig, OfficialConfig
 from pose_diffusion.models.bundle import Bundle, load_bundle
 from pose_diffusion.models.denoiser import Denoiser
