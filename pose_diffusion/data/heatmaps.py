@@ -32,8 +32,8 @@ KINDS = {EMPTY: "empty", FLAT: "flat", SINGLE: "single_pixel"}
 
 _LEVELS = ((4, 20), (2, 4), (1, 1))  # pooling and steps, at the coarsest at most
 _LEAST_SIDE = 12  # pixels of a heatmap's shorter side that are worth steps of their own
-_RACE = 4  # steps between two looks at who is behind
-_TRIAL, _SETTLE = 4, 8  # steps of a moved kernel until the best is chosen, and of the best until it is judged
+_RACE = 3  # steps between two looks at who is behind
+_TRIAL, _SETTLE = 3, 8  # steps of a moved kernel until the best is chosen, and of the best until it is judged
 _PIXEL_VARIANCE = 1 / 12
 _TOLERANCE = 1e-3  # nats a pixel and step, below which a fit has converged
 _EVERY = 4  # steps between two looks at the likelihood
@@ -65,6 +65,7 @@ class _Density(NamedTuple):
     of_column: torch.Tensor
 
 
+@torch.inference_mode()
 def fit(
     heatmaps: np.ndarray, kernels: int, threshold: float = 0.0, restarts: int = 6, seed: int = 0, device: str = "cpu"
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -106,9 +107,9 @@ def log_likelihood(heatmaps: np.ndarray, mixture: np.ndarray) -> np.ndarray:
 
 
 def _kinds(weight: torch.Tensor) -> torch.Tensor:
-    largest, least = weight.amax((1, 2)), weight.amin((1, 2))
+    least, largest = weight.flatten(1).aminmax(dim=1)
     kinds = torch.full_like(largest, FITTED, dtype=torch.int8)
-    kinds[(weight > 0).sum((1, 2)) == 1] = SINGLE
+    kinds[weight.sum((1, 2)) == largest] = SINGLE
     kinds[largest - least <= 1e-6 * largest] = FLAT
     kinds[largest == 0] = EMPTY
     return kinds
@@ -151,36 +152,37 @@ def _halved(image: torch.Tensor) -> torch.Tensor:
 
 def _searched(image: torch.Tensor, kernels: int, restarts: int, seed: int) -> Mixture:
     """The best of several starts, with a kernel moved where that is better."""
-    starts = [_start(image, kernels, number, seed) for number in range(restarts)]
-    while len(starts) > 1:  # the better half goes on, at different places in each image
-        starts = _best(image, starts, _RACE, len(starts) // 2)
-    mixture, likelihood = _climb(image, starts[0], _SETTLE)
-    (trial,) = _best(image, _moved(image, mixture), _TRIAL, 1)
-    trial, reached = _climb(image, trial, _SETTLE)
+    mixtures = _starts(image, kernels, restarts, seed)
+    while (count := len(mixtures.weight) // len(image)) > 1:  # the better half goes on, of each image other ones
+        mixtures = _best(image, mixtures, _RACE, count // 2)
+    mixture, likelihood = _climb(image, mixtures, _SETTLE)
+    trial, reached = _climb(image, _best(image, _moved(image, mixture), _TRIAL, 1), _SETTLE)
     return Mixture(*(_where(reached > likelihood, new, old) for new, old in zip(trial, mixture, strict=True)))
 
 
-def _best(image: torch.Tensor, mixtures: list[Mixture], steps: int, count: int) -> list[Mixture]:
-    """The most likely `count` mixtures of each image, after so many steps."""
-    joined = Mixture(*(torch.cat(values) for values in zip(*mixtures, strict=True)))
-    climbed, likelihood = _climb(image.repeat(len(mixtures), 1, 1), joined, steps)
-    best = likelihood.view(len(mixtures), -1).topk(count, dim=0).indices  # (count, N)
-    rows = best * len(image) + torch.arange(len(image), device=image.device)
-    return [climbed.of(row) for row in rows]
+def _best(image: torch.Tensor, mixtures: Mixture, steps: int, count: int) -> Mixture:
+    """Of several mixtures of each image (M N, ...), the most likely after so many steps: (count N, ...)."""
+    several = len(mixtures.weight) // len(image)
+    climbed, likelihood = _climb(image.repeat(several, 1, 1), mixtures, steps)
+    best = likelihood.view(several, -1).topk(count, dim=0).indices  # (count, N)
+    return climbed.of((best * len(image) + torch.arange(len(image), device=image.device)).flatten())
 
 
-def _moved(image: torch.Tensor, mixture: Mixture) -> list[Mixture]:
-    """Each kernel in turn put where the image exceeds the mixture most, as narrow as a pixel."""
+def _moved(image: torch.Tensor, mixture: Mixture) -> Mixture:
+    """Each kernel in turn put where the image exceeds the mixture most, as narrow as a pixel: (K N, ...)."""
     density = _density(mixture, *image.shape[1:])
     excess = image - density.value * (density.of_row[:, :, None] + density.of_column[:, None]).exp()
     place, width = excess.flatten(1).argmax(1), image.shape[2]
     mean = torch.stack([place % width, place // width], -1).to(image.dtype)
-    moved = []
-    for kernel in range(mixture.weight.shape[1]):
-        new = Mixture(*(values.clone() for values in mixture))
-        new.weight[:, kernel], new.mean[:, kernel], new.variance[:, kernel] = 1 / mixture.weight.shape[1], mean, 1.0
-        moved.append(new._replace(weight=new.weight / new.weight.sum(1, keepdim=True)))
-    return moved
+    kernels = mixture.weight.shape[1]
+    moved = torch.eye(kernels, dtype=torch.bool, device=image.device)[:, None]  # (K, 1, K), of each trial the kernel
+    weight = torch.where(moved, 1 / kernels, mixture.weight)
+    trials = (
+        weight / weight.sum(2, keepdim=True),
+        torch.where(moved[..., None], mean[:, None], mixture.mean),
+        torch.where(moved[..., None], 1.0, mixture.variance),
+    )
+    return Mixture(*(values.flatten(0, 1) for values in trials))
 
 
 def _where(chosen: torch.Tensor, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
@@ -188,29 +190,30 @@ def _where(chosen: torch.Tensor, one: torch.Tensor, other: torch.Tensor) -> torc
     return torch.where(chosen.view(-1, *[1] * (one.ndim - 1)), one, other)
 
 
-def _start(image: torch.Tensor, kernels: int, number: int, seed: int) -> Mixture:
-    """Means at pixels chosen one by one, by their weight times their squared distance to those chosen before: the largest
-    in start 0, drawn in the others, by numbers that depend on the seed alone and not on what else is in the batch.
+def _starts(image: torch.Tensor, kernels: int, restarts: int, seed: int) -> Mixture:
+    """Several starts of each image (restarts N, ...): means at pixels chosen one by one, by their weight times their squared
+    distance to those chosen before: the largest in the first start, drawn in the others, by numbers that depend on the seed
+    alone and not on what else is in the batch.
     """
     n, height, width = image.shape
-    draws = torch.rand(kernels, generator=torch.Generator().manual_seed(1000 * seed + number)).tolist()
-    flat, score, distance = image.reshape(n, -1), image.reshape(n, -1), None
+    draws = torch.rand(kernels, restarts, 1, 1, generator=torch.Generator().manual_seed(seed)).to(image.device)
+    flat = image.reshape(n, -1)
+    score, distance = flat.expand(restarts, n, -1), None
     along_x, along_y = (torch.arange(length, device=image.device, dtype=image.dtype) for length in (width, height))
     means = []
     for draw in draws:
-        if number == 0:
-            chosen = score.argmax(1)
-        else:
-            cumulative = score.cumsum(1)
-            chosen = torch.searchsorted(cumulative, cumulative[:, -1:] * draw, right=True)[:, 0].clamp_max(height * width - 1)
-        means.append(torch.stack([along_x[chosen % width], along_y[chosen // width]], -1))
-        dx, dy = along_x - means[-1][:, :1], along_y - means[-1][:, 1:]
-        new = ((dx * dx)[:, None] + (dy * dy)[:, :, None]).view(n, -1)
-        distance = new if distance is None else torch.minimum(distance, new)
+        cumulative = score.cumsum(2)
+        chosen = torch.searchsorted(cumulative, cumulative[..., -1:] * draw, right=True)[..., 0].clamp_max(height * width - 1)
+        chosen[0] = score[0].argmax(1)
+        x, y = along_x[chosen % width], along_y[chosen // width]  # (restarts, N)
+        means.append(torch.stack([x, y], -1))
+        dx, dy = (along_x - x[..., None]).square_(), (along_y - y[..., None]).square_()
+        new = (dx[:, :, None] + dy[..., None]).flatten(2)
+        distance = new if distance is None else torch.minimum(distance, new, out=distance)
         score = flat * distance
-    variance = score.sum(1) / 2 + _PIXEL_VARIANCE
-    weight = torch.full((n, kernels), 1 / kernels, device=image.device)
-    return Mixture(weight, torch.stack(means, 1), variance[:, None, None].repeat(1, kernels, 2))
+    variance = score.sum(2).flatten() / 2 + _PIXEL_VARIANCE
+    weight = torch.full((restarts * n, kernels), 1 / kernels, device=image.device)
+    return Mixture(weight, torch.stack(means, 2).flatten(0, 1), variance[:, None, None].repeat(1, kernels, 2))
 
 
 def _climb(image: torch.Tensor, mixture: Mixture, steps: int) -> tuple[Mixture, torch.Tensor]:
