@@ -6,8 +6,13 @@ from __future__ import annotations
 class InputError(ValueError):
     """Bad input or configuration: the message is one line that says which file, row or key, and what was expected.
 
-    Jobs print the line without a stack trace and exit with 2.
+    Jobs print the line without a stack trace and exit with 2. Names come from the file: what would move a terminal's cursor is
+    shown as an escape.
     """
+
+    def __init__(self, message: object = ""):
+        line = " ".join(str(message).split("\n"))
+        super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
 
 
 class StorageError(InputError):

@@ -3,7 +3,7 @@
 A pickle is a program for a small stack machine. `parse` walks its opcodes (pickletools, PEP 3154) and builds plain
 containers; a call to a global becomes an inert `_Call` record and is never made. `build` then turns the records that
 describe numpy data into arrays, after checking each one, and refuses every other. So no object of the file's choosing is
-constructed, no `__setstate__` runs, and nothing is allocated beyond what the file itself holds.
+constructed, no `__setstate__` runs, and nothing is allocated beyond what the file itself holds and a bounded number of objects.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class _Call:
 
 
 _MAX_DEPTH = 64
+_MAX_OPCODES = 20_000_000  # each makes one object at the most, of 64 bytes if empty; a published data set has some ten thousand
 _ARRAY, _DTYPE, _SCALAR, _BUFFER = "numpy.reconstruct", "numpy.dtype", "numpy.scalar", "numpy.frombuffer"
 _KNOWN = {
     **{f"numpy.{core}.multiarray _reconstruct": _ARRAY for core in ("core", "_core")},
@@ -80,7 +81,9 @@ def _parse(stream: IO[bytes]) -> Any:
         return items
 
     opcodes: Iterable[tuple[Any, Any, Any]] = pickletools.genops(stream)
-    for opcode, argument, _ in opcodes:
+    for count, (opcode, argument, _) in enumerate(opcodes):
+        if count == _MAX_OPCODES:
+            raise Refused(f"a pickle of more than {_MAX_OPCODES:,} operations (a pickle bomb)")
         name = opcode.name
         if name in _LITERALS:
             stack.append(argument)

@@ -5,6 +5,8 @@ import os
 import pickle
 import pickletools
 import struct
+import subprocess
+import sys
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -189,10 +191,38 @@ def test_lists_shared_to_exponential_size_are_built_once_each(tmp_path: Path) ->
     assert found[0] is found[1]
 
 
+def test_a_name_that_would_move_the_cursor_is_shown_escaped(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"the global o s\.\\x1b\[2J;"):
+        safe_npz.load(npz_of(tmp_path / "a.npz", b"\x80\x04\x8c\x03o\ns\x8c\x04\x1b[2J\x93."))
+
+
 def test_containers_nested_thousands_deep_are_refused(tmp_path: Path) -> None:
     pickled = b"]" * 5000 + b"a" * 4999 + b"."
     with pytest.raises(InputError, match="nested more than"):
         safe_npz.load(npz_of(tmp_path / "a.npz", pickled))
+
+
+@pytest.mark.slow
+def test_a_pickle_bomb_of_500_mb_is_refused_in_bounded_memory(tmp_path: Path) -> None:
+    """Half a billion empty lists and dicts, 35 GB as objects, packed into a few MB at a ratio that data may have."""
+    rng = np.random.default_rng(0)
+    blocks = [rng.choice(np.frombuffer(b"]})N", np.uint8), 20).tobytes() + b"]" * 980 for _ in range(1000)]
+    path, member = tmp_path / "a.npz", io.BytesIO()
+    np.lib.format.write_array_header_1_0(member, {"descr": "|O", "fortran_order": False, "shape": ()})
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive, archive.open("a.npy", "w") as stream:
+        stream.write(member.getvalue())
+        for _ in range(500):
+            stream.write(b"".join(blocks))
+    code = "import sys; from pose_diffusion.data import safe_npz; safe_npz.load(sys.argv[1])"
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)); {code}"
+    run = subprocess.run([sys.executable, "-c", limited, str(path)], capture_output=True, text=True, check=False)
+    assert "InputError" in run.stderr and "a pickle bomb" in run.stderr.splitlines()[-1]
+
+
+def test_a_pickle_of_too_many_operations_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pose_diffusion.data.pickled._MAX_OPCODES", 1000)
+    with pytest.raises(InputError, match=r"more than 1,000 operations \(a pickle bomb\)"):
+        safe_npz.load(npz_of(tmp_path / "a.npz", b"]" * 1001 + b"."))
 
 
 def test_objects_inside_a_structured_array_are_refused(tmp_path: Path) -> None:
