@@ -16,7 +16,7 @@ log = logging.getLogger("pose_diffusion")
 
 
 def main(config: Config) -> None:
-    with ray_cluster(config):
+    with ray_cluster(config, dashboard=True):
         log.info("1 of 3: synthetic motion -> GMM pose shards in %s", config.prepare.output)
         prepare(config)
         log.info("2 of 3: training the lifter, then the denoiser, in %s", config.train.output)

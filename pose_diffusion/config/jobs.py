@@ -51,8 +51,8 @@ class PrepareConfig(Section):
     """Further inputs of the same source: other detectors' files, of the same names and frames, whose points become kernels."""
     test_subjects: list[str] = ["S9", "S11"]
     """Subjects of the test split; all others train. Poses without 3D are all in the test split, as they can only be lifted."""
-    rows_per_file: Count = 20_000
-    """Rows a Parquet file holds at the most; a file is the unit of work and of retry."""
+    rows_per_file: Count = 8192
+    """Rows a Parquet file holds at the most; a file is the unit of work and of retry, and what workers share out at the end."""
     mib_per_file: Positive = 64.0
     """Size of a Parquet file at the most, in MiB; it ends where this or rows_per_file is reached."""
     seed: Seed = 0

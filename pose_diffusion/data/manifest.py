@@ -2,7 +2,7 @@
 
     {"version": 1, "kernels": 5, "joints": ["Hip", ...], "cameras": {"S9/54138969": {...}}, "source": {...},
      "settings": {...}, "skipped": ["why a file or sequence was left out"], "counts": {"joints_flat": 12},
-     "files": [{"path": "split=train/part-00000.parquet", "split": "train", "rows": 20000,
+     "files": [{"path": "split=train/part-00000.parquet", "split": "train", "rows": 8192,
      "bytes": ..., "sha256": "...", "spans": [{"subject": "S1", "action": "Walking 1", "camera": "...", "rows": 1200}]}]}
 
 The manifest is published last, so a folder with one is complete.

@@ -45,7 +45,7 @@ def bench(config: Config) -> dict[str, Any]:
     if {"reading", "scaling", "jobs"} & set(settings.parts):
         with _folder(settings.folder) as folder, contextlib.ExitStack() as servers:
             place = bench_reading.s3_place(settings, servers) if "reading" in settings.parts else None
-            with ray_cluster(config):
+            with ray_cluster(config, dashboard=True):
                 if "reading" in settings.parts:
                     found += bench_reading.measure(config, folder, place)
                 rates: dict[tuple[str, int], Rate] = {}

@@ -179,6 +179,8 @@ def _lift_all(task: Task, files: list[ShardFile], progress: Progress) -> Iterato
     if not files:
         return
     items = [{"file": pickle.dumps(file)} for file in files]
+    workers = min(task.infer.workers, len(files))
+    in_hand = min(task.infer.shards_in_hand, -(-len(files) // workers))  # the first worker up leaves some for the others
     with tally(task.infer.output, progress.reached) as counts:
         dataset = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
             ShardLifter,
@@ -187,9 +189,9 @@ def _lift_all(task: Task, files: list[ShardFile], progress: Progress) -> Iterato
             num_cpus=task.threads,
             num_gpus=1 if task.device == "cuda" else None,
             compute=ray.data.ActorPoolStrategy(
-                size=min(task.infer.workers, len(files)),
-                max_tasks_in_flight_per_actor=task.infer.shards_in_hand,
-                max_concurrent_calls_per_actor=task.infer.shards_in_hand,
+                size=workers,
+                max_tasks_in_flight_per_actor=in_hand,
+                max_concurrent_calls_per_actor=in_hand,
                 enable_true_multi_threading=True,
             ),
         )

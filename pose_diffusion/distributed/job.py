@@ -61,8 +61,12 @@ def exit_code(
 
 
 @contextlib.contextmanager
-def ray_cluster(config: Config) -> Iterator[None]:
-    """Ray for the block: the cluster of ray.address, RAY_ADDRESS or `ray job submit`, else one started here and shut down."""
+def ray_cluster(config: Config, dashboard: bool = False) -> Iterator[None]:
+    """Ray for the block: the cluster of ray.address, RAY_ADDRESS or `ray job submit`, else one started here and shut down.
+
+    dashboard: whether one that is started here has Ray's dashboard, which costs a tenth of a core. Ray Train asks it for its
+    actors' state, and frees the CPUs of a run that was stopped only then.
+    """
     import ray
 
     if ray.is_initialized():  # a job called from another job shares its Ray
@@ -76,7 +80,7 @@ def ray_cluster(config: Config) -> Iterator[None]:
         except ConnectionError as error:
             raise InputError(f"key 'ray.address': no Ray cluster answers at {address}: {_one_line(error)}") from None
     else:
-        _start_here(config)
+        _start_here(config, dashboard)
     if on_sigterm is _stop:  # a job's, which ray.init replaces by its own and by one that prints a C++ stack
         signal.signal(signal.SIGTERM, _stop)
     try:
@@ -86,7 +90,7 @@ def ray_cluster(config: Config) -> Iterator[None]:
         ray.shutdown()
 
 
-def _start_here(config: Config) -> None:
+def _start_here(config: Config, dashboard: bool) -> None:
     """Starts Ray on this machine. Ray gives its parts half a minute to answer; a busy machine gets more tries than one."""
     import ray
 
@@ -97,9 +101,8 @@ def _start_here(config: Config) -> None:
                 ray.init(
                     address="local",
                     num_cpus=config.ray.num_cpus,
-                    # Train asks the dashboard for its actors' state, and frees the CPUs of a run that was stopped only then.
-                    # Told no address, it looks for one, and gives up where several Rays are on the machine.
-                    include_dashboard=True,
+                    # Told no address, Train looks for a dashboard, and gives up where several Rays are on the machine.
+                    include_dashboard=dashboard,
                     dashboard_host="127.0.0.1",
                     dashboard_port=port,
                     log_to_driver=False,

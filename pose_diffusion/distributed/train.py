@@ -101,7 +101,7 @@ def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, 
     storage.publish_bytes(storage.join(config.train.output, "config.yaml"), config_file.dump(config).encode())
 
     rows = inputs.rows
-    with ray_cluster(config), contextlib.nullcontext() if quiet else console() as lines:
+    with ray_cluster(config, dashboard=True), contextlib.nullcontext() if quiet else console() as lines:
         gpu = on_gpu(config)
         least, most = worker_range(config, gpu)
         needed = cache_bytes(rows, manifest.kernels) / least

@@ -52,7 +52,7 @@ def tune(config: Config) -> Search:
     record |= identity(config, manifest)
     record["tune"] = {**config.tune.model_dump(exclude=_NOT_IDENTITY), "space": _flat(space)}
     runs.claim(config.tune.output, "tune", record)
-    with ray_cluster(config):
+    with ray_cluster(config, dashboard=True):
         search = _sampling(config, space, bundle, holdout) if config.tune.mode == "sampling" else _training(config, space)
     best = search.journal.best
     if best is None:

@@ -20,7 +20,7 @@ def ray_session(tmp_path_factory: pytest.TempPathFactory, s3_endpoint: str) -> I
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.delenv("RAY_ADDRESS", raising=False)
-        with ray_cluster(Config(ray=RayConfig(num_cpus=2))):
+        with ray_cluster(Config(ray=RayConfig(num_cpus=2)), dashboard=True):
             yield
 
 
