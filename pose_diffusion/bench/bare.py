@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 
 from pose_diffusion.bench.clock import matmul_peak
+from pose_diffusion.bench.memory import memory_mib
 from pose_diffusion.config import Config
 from pose_diffusion.data import mixture as mixtures
 from pose_diffusion.models.bundle import Bundle
@@ -97,12 +98,3 @@ def run(kind: str, config: Config, device: torch.device, seconds: float) -> Rate
         if device.type == "cuda":
             torch.cuda.synchronize(device)
     return Rate(count / (time.perf_counter() - start), memory_mib())
-
-
-def memory_mib(process: int | str = "self") -> float:
-    """Memory of a process that it shares with none, in MiB; 0 where the system does not tell (it is Linux's /proc)."""
-    try:
-        with open(f"/proc/{process}/status") as lines:
-            return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon:")), 0.0)
-    except OSError:
-        return 0.0

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +12,8 @@ import torch
 
 from pose_diffusion import storage
 from pose_diffusion.bench import archive, bare
-from pose_diffusion.bench.bare import Rate, memory_mib
+from pose_diffusion.bench.bare import Rate
+from pose_diffusion.bench.memory import Memory
 from pose_diffusion.bench.results import Entry
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
@@ -49,7 +48,7 @@ def _training(config: Config, folder: str, bundle: str, device: torch.device, wo
         "device": device.type, "threads": config.bench.threads,
     }  # fmt: skip
     job = _with(config, data={"shards": f"{folder}/shards"}, train=given)
-    with _Memory("ray::") as memory:
+    with Memory("ray::") as memory:
         start = time.perf_counter()
         train(job)
         took = time.perf_counter() - start
@@ -73,7 +72,7 @@ def _lifting(config: Config, folder: str, bundle: str, device: torch.device, wor
         "device": device.type, "threads": config.bench.threads,
     }  # fmt: skip
     job = _with(config, data={"shards": "", "actions": None, "subjects": None}, infer=given)
-    with _Memory("ray::") as memory:
+    with Memory("ray::") as memory:
         start = time.perf_counter()
         infer(job)
         took = time.perf_counter() - start
@@ -92,44 +91,3 @@ def _with(config: Config, **sections: dict) -> Config:
     return config.model_copy(
         update={name: getattr(config, name).model_copy(update=values) for name, values in sections.items()}
     )
-
-
-class _Memory:
-    """The most memory of its own that a process below this one, whose command begins so, held during the block, in MiB."""
-
-    def __init__(self, command: str, every: float = 0.5):
-        self.command, self.every, self.mib = command, every, 0.0
-        self.stop = threading.Event()
-
-    def __enter__(self) -> _Memory:
-        self.thread = threading.Thread(target=self._watch, daemon=True)
-        self.thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.stop.set()
-        self.thread.join()
-
-    def _watch(self) -> None:
-        while not self.stop.wait(self.every):
-            for process in _below(os.getpid()):
-                try:
-                    named = Path(f"/proc/{process}/cmdline").read_bytes().startswith(self.command.encode())
-                except OSError:
-                    continue
-                if named:
-                    self.mib = max(self.mib, memory_mib(process))
-
-
-def _below(process: int) -> list[int]:
-    """Children, their children and so on, as far as Linux's /proc tells."""
-    found, waiting = [], [process]
-    while waiting:
-        try:
-            tasks = list(Path(f"/proc/{waiting.pop()}/task").glob("*/children"))
-            children = [int(child) for path in tasks for child in path.read_text().split()]
-        except OSError:
-            continue
-        found += children
-        waiting += children
-    return found

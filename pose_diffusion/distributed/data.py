@@ -144,4 +144,6 @@ class Epochs:
             # Ray's blocks are read-only views of shared memory; nothing here writes to them.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
             mixture, xyz = (torch.from_numpy(np.ascontiguousarray(part[name])) for name in COLUMNS)
+        if self.device.type == "cuda":  # only from pinned memory does a copy go on beside the computing
+            mixture, xyz = mixture.pin_memory(), xyz.pin_memory()
         return mixture.to(self.device, non_blocking=True), xyz.to(self.device, non_blocking=True)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import ray
 import torch
 
+from pose_diffusion.bench import archive
+from pose_diffusion.bench.memory import Memory, memory_mib
 from pose_diffusion.config import DataConfig
+from pose_diffusion.data.manifest import Selection
 from pose_diffusion.distributed.data import Epochs, stream, training_selection
 from pose_diffusion.distributed.job import input_error_in
 from pose_diffusion.errors import InputError
@@ -111,3 +116,28 @@ def test_tensors_have_the_shapes_of_the_contract(ray_session, folder):
     mixture, xyz = next(iter(epochs(dataset(folder), False).batches(0)))
     assert mixture.shape == (16, 17, 3, 5) and xyz.shape == (16, 17, 3)
     assert mixture.dtype == xyz.dtype == torch.float32
+
+
+@pytest.mark.slow
+def test_ten_million_rows_stream_with_flat_memory(ray_session, tmp_path: Path):
+    """200 files of 50,000 rows, which are one file on the disk; a first tenth shows what reading holds."""
+    made = archive.write(str(tmp_path), "train", 50_000, 1)
+    files = [made.files[0].model_copy(update={"path": f"split=train/part-{number:05d}.parquet"}) for number in range(200)]
+    for file in files[1:]:
+        os.link(tmp_path / files[0].path, tmp_path / file.path)
+    dataset = stream(str(tmp_path), made.model_copy(update={"files": files}), Selection(), seed=0, shuffle=True)
+    batches = epochs(dataset, keep=False, batch=4096, shuffle_rows=65_536).batches(0)
+    rows, held = 0, {"a first tenth": 0.0, "the rest": 0.0}
+    largest = {}
+    for part, until in zip(held, (1_000_000, 10_000_000), strict=True):
+        with Memory("ray::") as workers:
+            for mixture, _ in batches:
+                rows += len(mixture)
+                held[part] = max(held[part], memory_mib())
+                if rows >= until:
+                    break
+        largest[part] = workers.mib
+    print(f"{rows:,} rows; MiB of this process {held}, of the largest worker {largest}")
+    assert rows > 10_000_000 - 4096
+    assert held["the rest"] < 1.1 * held["a first tenth"] + 64
+    assert largest["the rest"] < 1.1 * largest["a first tenth"] + 64
