@@ -1,7 +1,7 @@
 """How many training workers, where, and what is left to the tasks that read for them.
 
-Ray Data reads with tasks of its own, one of which always takes a whole CPU, and waits for ever where workers hold a part of
-every one. So on CPUs workers share all but one: k to a CPU, which Ray packs onto as few as it can.
+Ray Data reads with tasks of its own, one of which always takes a whole CPU of one machine, and waits for ever where workers
+hold a part of every one. So on CPUs workers share all but one: k to a CPU, which Ray packs onto as few as it can.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import ray.train
 
 from pose_diffusion.config import Config
 
-# What a trial of a search holds, which only drives a run: Tune wants it to hold something. Workers leave it that much.
-TRIAL_CPUS = 0.001
+# What a trial of a search holds, which only drives a run: Tune wants it to hold something, and a part of a CPU would take the
+# one that reading waits for.
+TRIAL: dict[str, float] = {"memory": 64 << 20}
 
 
 def worker_range(config: Config, gpu: bool) -> tuple[int, int]:
@@ -36,7 +37,16 @@ def cpu_share(config: Config, gpu: bool, side_by_side: int = 1) -> float:
     if gpu and (least < most or ray.cluster_resources().get("GPU", 0) < most):
         return 1.0  # of machines that are yet to come, which have more CPUs than GPUs
     free = _cpus() - 1
-    return (1000 // math.ceil(most * side_by_side / free)) / 1000 - TRIAL_CPUS if free else 0.01
+    return (1000 // math.ceil(most * side_by_side / free)) / 1000 if free else 0.01
+
+
+def runs_at_once(config: Config, gpu: bool) -> int:
+    """How many training runs of train.workers the cluster has room for; on several machines a CPU is left whole."""
+    free = ray.cluster_resources().get("GPU", 0)
+    if not gpu:
+        machines = sum(node["Alive"] and node["Resources"].get("CPU", 0) > 0 for node in ray.nodes())
+        free = _cpus() - (machines > 1)
+    return max(1, int(free) // worker_range(config, gpu)[1])
 
 
 def scaling(config: Config, gpu: bool, side_by_side: int = 1) -> ray.train.ScalingConfig:

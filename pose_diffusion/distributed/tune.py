@@ -17,7 +17,7 @@ from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.distributed.data import held_out_selection
 from pose_diffusion.distributed.job import ray_cluster
-from pose_diffusion.distributed.scaling import TRIAL_CPUS, worker_range
+from pose_diffusion.distributed.scaling import TRIAL, runs_at_once, worker_range
 from pose_diffusion.distributed.train import check_inputs, identity, on_gpu, train
 from pose_diffusion.distributed.tune_search import Prune, Record, Suggest
 from pose_diffusion.distributed.tune_trial import Lifters, lifter_run, sample_trial, train_trial
@@ -67,9 +67,8 @@ def tune(config: Config) -> Search:
 
 def _training(config: Config, space: Space) -> Search:
     gpu = on_gpu(config)
-    workers = worker_range(config, gpu)[1]
-    side_by_side = config.tune.concurrent or max(1, int(_available("GPU" if gpu else "CPU")) // workers)
-    threads = config.train.threads or max(1, int(_available("CPU")) // (side_by_side * workers))
+    side_by_side = config.tune.concurrent or runs_at_once(config, gpu)
+    threads = config.train.threads or max(1, int(_available("CPU")) // (side_by_side * worker_range(config, gpu)[1]))
     folder = storage.join(config.tune.output, "lifters")
     lifter = config.train.lifter
     if config.train.denoiser_epochs and not lifter and all(key.startswith("diffusion.") for key in space.domains):
@@ -80,7 +79,7 @@ def _training(config: Config, space: Space) -> Search:
     search = Search(config, space, base, "cuda" if gpu else "cpu")
     lifters = ray.remote(num_cpus=0)(Lifters).remote(folder, side_by_side)
     trainable = ray.tune.with_parameters(train_trial, lifters=lifters, side_by_side=side_by_side)
-    _run(search, trainable, {"CPU": TRIAL_CPUS}, side_by_side)
+    _run(search, trainable, TRIAL, side_by_side)
     return search
 
 

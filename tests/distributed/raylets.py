@@ -67,9 +67,11 @@ class Raylets:
 
     def submit(self, name: str, *entrypoint: str, folder: Path, wait: bool = True) -> subprocess.CompletedProcess[str]:
         flags = [] if wait else ["--no-wait"]
-        return self.ray(
+        done = self.ray(
             "job", "submit", "--submission-id", name, "--working-dir", str(folder), *flags, "--", *entrypoint, check=False
         )
+        assert self.ray("job", "status", name, check=False).returncode == 0, f"not submitted: {done.stdout}{done.stderr}"
+        return done
 
     def logs(self, name: str) -> str:
         """What the job wrote, without what the command says of itself."""
@@ -97,7 +99,9 @@ class Raylets:
 
     def _start(self, *arguments: str) -> Path:
         """Starts a node; the file of what it says."""
-        command = [_RAY, "start", "--block", "--num-cpus=1", "--object-store-memory=300000000", *arguments]
+        # Jobs are handed to the head's agent, which comes to nothing where another Ray here has its port.
+        own = ["--num-cpus=1", "--object-store-memory=300000000", f"--dashboard-agent-listen-port={_free_port()}"]
+        command = [_RAY, "start", "--block", *own, *arguments]
         path = self.home / f"node{len(self.nodes)}.log"
         with path.open("wb") as log:
             self.nodes.append(

@@ -3,7 +3,7 @@
 import pytest
 
 from pose_diffusion import config_file
-from pose_diffusion.distributed.scaling import cpu_share, scaling, worker_range
+from pose_diffusion.distributed.scaling import cpu_share, runs_at_once, scaling, worker_range
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -12,13 +12,19 @@ def config(*overrides: str):
     return config_file.load(None, overrides)
 
 
-@pytest.mark.parametrize(("workers", "share"), [("1", 0.999), ("2", 0.499), ("3", 0.332), ("[1, 8]", 0.999), ("[2, 8]", 0.499)])
-def test_workers_leave_one_cpu_to_reading_and_a_little_to_trials(workers, share):
+@pytest.mark.parametrize(("workers", "share"), [("1", 1.0), ("2", 0.5), ("3", 0.333), ("[1, 8]", 1.0), ("[2, 8]", 0.5)])
+def test_workers_leave_one_cpu_to_reading(workers, share):
     assert cpu_share(config(f"train.workers={workers}"), gpu=False) == pytest.approx(share)
 
 
 def test_runs_side_by_side_share_the_rest():
-    assert cpu_share(config("train.workers=1"), gpu=False, side_by_side=4) == pytest.approx(0.249)
+    assert cpu_share(config("train.workers=1"), gpu=False, side_by_side=4) == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("workers", "machines", "runs"), [("1", 1, 2), ("1", 2, 1), ("2", 1, 1), ("3", 1, 1)])
+def test_runs_at_once_leave_a_whole_cpu_where_there_are_several_machines(monkeypatch, workers, machines, runs):
+    monkeypatch.setattr("ray.nodes", lambda: [{"Alive": True, "Resources": {"CPU": 2 / machines}}] * machines)
+    assert runs_at_once(config(f"train.workers={workers}"), gpu=False) == runs
 
 
 @pytest.mark.parametrize("workers", ["16", "[1, 4]"])

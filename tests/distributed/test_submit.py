@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from pose_diffusion import config_file, storage
@@ -14,6 +16,7 @@ from pose_diffusion.data import manifest as manifests
 from pose_diffusion.distributed.infer import infer
 from pose_diffusion.distributed.prepare import prepare
 from pose_diffusion.distributed.train import train
+from pose_diffusion.distributed.tune import tune
 from pose_diffusion.models.bundle import load_bundle
 from pose_diffusion.report.table import table
 from tests.distributed.archives import write_archive, write_bundle
@@ -85,6 +88,29 @@ def test_submitted_jobs_give_the_table_of_a_local_run(
     assert manifests.read(f"{s3_bucket}/shards").files == manifests.read(f"{tmp_path}/shards").files
     assert load_bundle(f"{s3_bucket}/run/model").content_hash == load_bundle(f"{tmp_path}/run/model").content_hash
     assert expected in cluster.logs("infer")
+
+
+def test_a_submitted_search_comes_to_the_trials_of_a_local_one(
+    cluster: Raylets, submitted, ray_session: None, repository: Path, s3_bucket: str, tmp_path: Path
+) -> None:
+    def search(base: str) -> list[str]:
+        space = "tune.space={diffusion.schedule: {grid: [linear, cosine]}}"
+        return settings(base, f"tune.output={base}/tune", space, "train.lifter_epochs=1", "train.denoiser_epochs=1")
+
+    def trials(base: str) -> list[tuple]:
+        rows = pq.read_table(io.BytesIO(storage.read_bytes(f"{base}/tune/trials.parquet"))).to_pylist()
+        return [(row["diffusion.schedule"], row["status"], row["mpjpe"]) for row in rows]
+
+    local = config_file.load(str(repository / CONFIG[1]), search(str(tmp_path)))
+    prepare(local)
+    tune(local)
+    storage.publish_folder(tmp_path / "shards", f"{s3_bucket}/shards")
+    assert submitted("tune", "tune", *CONFIG, *search(s3_bucket)).returncode == 0, cluster.logs("tune")
+    print(cluster.logs("tune"))
+    assert trials(s3_bucket) == trials(str(tmp_path))
+    assert {status for _, status, _ in trials(s3_bucket)} == {"finished"}
+    best = config_file.load(f"{s3_bucket}/tune/best.yaml")
+    assert best.diffusion.schedule == min(trials(s3_bucket), key=lambda trial: trial[2])[0]
 
 
 def test_a_stopped_job_says_so_last_and_goes_on_when_it_is_submitted_again(cluster: Raylets, submitted, s3_bucket: str) -> None:
