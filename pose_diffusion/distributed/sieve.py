@@ -17,12 +17,13 @@ HARMLESS = "has constructor arguments in the object store and max_restarts > 0"
 def stderr_without(mark: str) -> Iterator[None]:
     """For the block, lines with `mark` are dropped from what this process writes to stderr, by Python or by C++.
 
-    The sieve is a process of its own, so that the last words of a crash arrive too, and in a session of its own, so that
-    Ctrl-C and SIGTERM do not reach it.
+    The sieve is a process of its own, so that the last words of a crash arrive too. It ends when nobody writes to it any more,
+    not by the Ctrl-C or SIGTERM that ends the job; `ray job stop` sends one to all that the job started.
     """
     sys.stderr.flush()
     console = os.dup(2)
-    command = ["grep", "--line-buffered", "--text", "--fixed-strings", "--invert-match", mark]
+    grep = 'trap "" TERM INT; exec grep --line-buffered --text --fixed-strings --invert-match "$0"'
+    command = ["sh", "-c", grep, mark]
     sieve = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=console, start_new_session=True)
     assert sieve.stdin is not None
     os.dup2(sieve.stdin.fileno(), 2)

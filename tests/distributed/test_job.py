@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from pose_diffusion.distributed.job import exit_code, input_error_in, reason
@@ -70,6 +71,27 @@ print("after", file=sys.stderr)
     for end, expected in (("end", "first\nlast words without an end of line\nafter\n"), ("crash", "first\nlast words")):
         done = subprocess.run([sys.executable, "-c", program, end], cwd=repository, capture_output=True, text=True, timeout=120)
         assert done.stderr.startswith(expected)
+
+
+def test_a_stop_of_the_job_and_all_that_it_started_leaves_its_last_words(repository):
+    program = """
+import os, signal, sys, time
+from pose_diffusion.distributed import sieve
+def stop(*_):
+    print("stopped: run the same command again", file=sys.stderr)
+    sys.exit(1)
+signal.signal(signal.SIGTERM, stop)
+with sieve.stderr_without(sieve.HARMLESS):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+    job = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert job.stdout.readline() == "ready\n"
+    for process in [*psutil.Process(job.pid).children(recursive=True), psutil.Process(job.pid)]:
+        process.terminate()
+    assert job.communicate(timeout=60)[1] == "stopped: run the same command again\n"
 
 
 def test_an_unknown_key_exits_with_2(capsys):
