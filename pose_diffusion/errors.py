@@ -11,8 +11,8 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: object = ""):
-        line = " ".join(str(message).split("\n"))
-        super().__init__("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
+        shown = (c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(message))
+        super().__init__("".join(shown))  # Ray makes errors of the same type anew, with lines of its own below
 
 
 class StorageError(InputError):

@@ -180,8 +180,9 @@ def _objects(where: str, stream: IO[bytes], shape: tuple[int, ...], dtype: np.dt
     try:
         value = pickled.load(stream)
     except pickled.Refused as refusal:
+        found = str(refusal).replace("\n", "\\n")
         raise InputError(
-            f"{where}: holds {refusal}; expected numpy arrays, numbers, text, lists, tuples and dicts alone (nothing was run)"
+            f"{where}: holds {found}; expected numpy arrays, numbers, text, lists, tuples and dicts alone (nothing was run)"
         ) from None
     if not isinstance(value, np.ndarray) or value.shape != shape:
         raise InputError(f"{where}: expected an object array of shape {shape}")

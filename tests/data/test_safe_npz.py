@@ -192,7 +192,7 @@ def test_lists_shared_to_exponential_size_are_built_once_each(tmp_path: Path) ->
 
 
 def test_a_name_that_would_move_the_cursor_is_shown_escaped(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"the global o s\.\\x1b\[2J;"):
+    with pytest.raises(InputError, match=r"the global o\\ns\.\\x1b\[2J;"):
         safe_npz.load(npz_of(tmp_path / "a.npz", b"\x80\x04\x8c\x03o\ns\x8c\x04\x1b[2J\x93."))
 
 
