@@ -14,9 +14,9 @@ import ray.train
 
 from pose_diffusion.config import Config
 
-# What a trial of a search holds, which only drives a run: Tune wants it to hold something, and a part of a CPU would take the
-# one that reading waits for.
-TRIAL: dict[str, float] = {"memory": 64 << 20}
+# What holds no CPU holds this, as Ray wants it to hold something: a trial of a search, which only drives a run, and a worker
+# where there is no CPU but reading's.
+NO_CPU: dict[str, float] = {"memory": 64 << 20}
 
 
 def worker_range(config: Config, gpu: bool) -> tuple[int, int]:
@@ -37,7 +37,7 @@ def cpu_share(config: Config, gpu: bool, side_by_side: int = 1) -> float:
     if gpu and (least < most or ray.cluster_resources().get("GPU", 0) < most):
         return 1.0  # of machines that are yet to come, which have more CPUs than GPUs
     free = _cpus() - 1
-    return (1000 // math.ceil(most * side_by_side / free)) / 1000 if free else 0.01
+    return (1000 // math.ceil(most * side_by_side / free)) / 1000 if free else 0.0
 
 
 def runs_at_once(config: Config, gpu: bool) -> int:
@@ -53,10 +53,11 @@ def scaling(config: Config, gpu: bool, side_by_side: int = 1) -> ray.train.Scali
     """The workers of a run and what each holds."""
     least, most = worker_range(config, gpu)
     workers: Any = most if least == most else (least, most)
+    share = cpu_share(config, gpu, side_by_side)
     return ray.train.ScalingConfig(
         num_workers=workers,
         use_gpu=gpu,
-        resources_per_worker={"CPU": cpu_share(config, gpu, side_by_side), "GPU": int(gpu)},
+        resources_per_worker={"CPU": share, "GPU": int(gpu), **({} if share else NO_CPU)},
         placement_strategy=config.train.placement,
     )
 

@@ -17,7 +17,7 @@ from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.distributed.data import held_out_selection
 from pose_diffusion.distributed.job import ray_cluster
-from pose_diffusion.distributed.scaling import TRIAL, runs_at_once, worker_range
+from pose_diffusion.distributed.scaling import NO_CPU, runs_at_once, worker_range
 from pose_diffusion.distributed.train import check_inputs, identity, on_gpu, train
 from pose_diffusion.distributed.tune_search import Prune, Record, Suggest
 from pose_diffusion.distributed.tune_trial import Lifters, lifter_run, sample_trial, train_trial
@@ -79,7 +79,7 @@ def _training(config: Config, space: Space) -> Search:
     search = Search(config, space, base, "cuda" if gpu else "cpu")
     lifters = ray.remote(num_cpus=0)(Lifters).remote(folder, side_by_side)
     trainable = ray.tune.with_parameters(train_trial, lifters=lifters, side_by_side=side_by_side)
-    _run(search, trainable, TRIAL, side_by_side)
+    _run(search, trainable, NO_CPU, side_by_side)
     return search
 
 

@@ -41,3 +41,9 @@ def test_a_range_follows_the_gpus_and_is_settled_on_cpus():
 def test_ray_train_is_asked_for_the_number_or_the_range(workers, expected):
     made = scaling(config(f"train.workers={workers}", "train.placement=SPREAD"), gpu=True)
     assert (made.num_workers, made.placement_strategy) == (expected, "SPREAD")
+
+
+def test_a_single_cpu_is_left_to_reading(monkeypatch):
+    monkeypatch.setattr("ray.cluster_resources", lambda: {"CPU": 1.0})
+    held = scaling(config("train.workers=1"), gpu=False).resources_per_worker
+    assert held["CPU"] == 0 and any(held.values())  # Ray takes no worker that holds nothing
