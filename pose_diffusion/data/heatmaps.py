@@ -32,7 +32,7 @@ KINDS = {EMPTY: "empty", FLAT: "flat", SINGLE: "single_pixel"}
 
 _LEVELS = ((4, 20), (2, 4), (1, 1))  # pooling and steps, at the coarsest at most
 _LEAST_SIDE = 12  # pixels of a heatmap's shorter side that are worth steps of their own
-_RACE = 3  # steps between two looks at who is behind
+_RACE = 4  # steps between two looks at who is behind
 _TRIAL, _SETTLE = 3, 8  # steps of a moved kernel until the best is chosen, and of the best until it is judged
 _PIXEL_VARIANCE = 1 / 12
 _TOLERANCE = 1e-3  # nats a pixel and step, below which a fit has converged
@@ -196,12 +196,12 @@ def _starts(image: torch.Tensor, kernels: int, restarts: int, seed: int) -> Mixt
     alone and not on what else is in the batch.
     """
     n, height, width = image.shape
-    draws = torch.rand(kernels, restarts, 1, 1, generator=torch.Generator().manual_seed(seed)).to(image.device)
+    drawn = [torch.rand(kernels, generator=torch.Generator().manual_seed(1000 * seed + number)) for number in range(restarts)]
     flat = image.reshape(n, -1)
     score, distance = flat.expand(restarts, n, -1), None
     along_x, along_y = (torch.arange(length, device=image.device, dtype=image.dtype) for length in (width, height))
     means = []
-    for draw in draws:
+    for draw in torch.stack(drawn, 1).to(image.device)[:, :, None, None]:
         cumulative = score.cumsum(2)
         chosen = torch.searchsorted(cumulative, cumulative[..., -1:] * draw, right=True)[..., 0].clamp_max(height * width - 1)
         chosen[0] = score[0].argmax(1)

@@ -48,11 +48,7 @@ def test_fits_are_within_a_hundredth_of_scikit_learns_likelihood(size):
     maps = mixtures.random_heatmaps(10, size, seed=3)
     theirs = np.stack([mixtures.fit_by_scikit(mixtures.points_of(heatmap, 5000), 5) for heatmap in maps])
     ours, reference = (heatmaps.log_likelihood(maps, fits) for fits in (heatmaps.fit(maps, 5)[0], theirs))
-    lead = (ours - reference) / abs(reference)
-    assert lead.mean() > -0.001
-    assert (
-        lead.min() > -0.03
-    )  # of 1,000 heatmaps some ten are more than a hundredth below; scikit-learn from another seed has 25 of 400
+    assert ((ours - reference) / abs(reference)).min() > -0.01
 
 
 def test_a_pixel_far_from_every_peak_belongs_to_the_nearest_kernel():
