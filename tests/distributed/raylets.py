@@ -35,8 +35,7 @@ class Raylets:
         self.port, self.dashboard = _free_port(), _free_port()
         self.ray("get-auth-token", "--generate")
         self._start(
-            "--head", f"--port={self.port}", f"--dashboard-port={self.dashboard}", "--dashboard-host=127.0.0.1",
-            f"--temp-dir={self.home}/t",
+            "--head", f"--port={self.port}", f"--dashboard-port={self.dashboard}", "--dashboard-host=127.0.0.1"
         )  # fmt: skip
         wait_for(lambda: self.ray("job", "list", check=False).returncode == 0, "the head's dashboard")
 
@@ -99,8 +98,10 @@ class Raylets:
 
     def _start(self, *arguments: str) -> Path:
         """Starts a node; the file of what it says."""
-        # Jobs are handed to the head's agent, which comes to nothing where another Ray here has its port.
-        own = ["--num-cpus=1", "--object-store-memory=300000000", f"--dashboard-agent-listen-port={_free_port()}"]
+        # Jobs are handed to the head's agent, which comes to nothing where another Ray here has its port. In one folder,
+        # nodes would remove and unpack again a job's files while another's processes read them.
+        folder = f"--temp-dir={self.home}/{len(self.nodes)}"
+        own = ["--num-cpus=1", "--object-store-memory=300000000", f"--dashboard-agent-listen-port={_free_port()}", folder]
         command = [_RAY, "start", "--block", *own, *arguments]
         path = self.home / f"node{len(self.nodes)}.log"
         with path.open("wb") as log:
