@@ -14,7 +14,7 @@ import ray
 import torch
 
 from pose_diffusion import storage
-from pose_diffusion.bench import bare, flops, heatmaps, network, results
+from pose_diffusion.bench import bare, flops, mixtures, network, results
 from pose_diffusion.bench.bare import Rate
 from pose_diffusion.bench.results import Entry
 from pose_diffusion.config import Config
@@ -41,7 +41,7 @@ def bench(config: Config) -> dict[str, Any]:
     if "network" in settings.parts:
         found += network.measure(config, device)
     if "mixtures" in settings.parts:
-        found += heatmaps.measure(settings.heatmaps, device.type)
+        found += mixtures.measure(settings.heatmaps, device.type)
     if {"reading", "scaling", "jobs"} & set(settings.parts):
         with _folder(settings.folder) as folder, contextlib.ExitStack() as servers:
             place = bench_reading.s3_place(settings, servers) if "reading" in settings.parts else None
