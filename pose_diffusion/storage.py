@@ -24,6 +24,7 @@ from typing import TypeVar
 import fsspec
 import pyarrow.fs
 
+from pose_diffusion import s3
 from pose_diffusion.errors import InputError, StorageError
 from pose_diffusion.patience import may_pass, patiently
 
@@ -31,9 +32,7 @@ Result = TypeVar("Result")
 
 _CHUNK = 1 << 22
 _TEMPORARY = ".publishing-"
-_TRIES = 8  # of a request, with waits that double up to 20 s; AWS_MAX_ATTEMPTS is another number
 _RETRIES = 2  # of a whole call
-_CONNECT_S, _SILENCE_S = 5, 30  # until a server that does not answer is given up
 
 
 def is_remote(path: str) -> bool:
@@ -59,42 +58,14 @@ def filesystem(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
     if scheme not in ("s3", "file"):
         raise InputError(f"{path}: expected a local path or s3://bucket/key, got {scheme}://")
     if scheme == "s3":
-        return _s3(_TRIES), path.removeprefix("s3://").rstrip("/")
+        return s3.client(), path.removeprefix("s3://").rstrip("/")
     return fsspec.filesystem("file"), os.path.abspath(path.removeprefix("file://"))
-
-
-def _s3(tries: int) -> fsspec.AbstractFileSystem:
-    """s3fs, with settings for botocore, the client beneath it. Equal ones share their connections."""
-    retries = {"mode": "standard", "max_attempts": int(os.environ.get("AWS_MAX_ATTEMPTS", tries))}
-    requests = {"retries": retries, "connect_timeout": _CONNECT_S, "read_timeout": _SILENCE_S}
-    return fsspec.filesystem("s3", use_listings_cache=False, config_kwargs=requests)
 
 
 def arrow_filesystem(path: str) -> tuple[pyarrow.fs.FileSystem, str]:
     """The pyarrow filesystem of a path and the path inside it, as Ray and pyarrow's readers take them."""
     inner = filesystem(path)[1]
-    return (_ArrowS3(inner.split("/")[0]) if is_remote(path) else pyarrow.fs.LocalFileSystem()), inner
-
-
-class _ArrowS3(pyarrow.fs.S3FileSystem):
-    """pyarrow's client for a bucket, set up like s3fs's: it knows neither AWS_ENDPOINT_URL nor, unpickled, its retries."""
-
-    def __init__(self, bucket: str, region: str = ""):
-        self.bucket = bucket
-        endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
-        scheme, _, host = endpoint.rstrip("/").rpartition("://")
-        if not region:
-            region = os.environ.get("AWS_DEFAULT_REGION", "us-east-1") if host else pyarrow.fs.resolve_s3_region(bucket)
-        super().__init__(
-            endpoint_override=host or None,
-            scheme=scheme or "https",
-            region=region,
-            connect_timeout=_CONNECT_S,
-            retry_strategy=pyarrow.fs.AwsStandardS3RetryStrategy(max_attempts=int(os.environ.get("AWS_MAX_ATTEMPTS", _TRIES))),
-        )
-
-    def __reduce__(self) -> tuple:
-        return _ArrowS3, (self.bucket, self.region)
+    return (s3.ArrowClient(inner.split("/")[0]) if is_remote(path) else pyarrow.fs.LocalFileSystem()), inner
 
 
 def _ask(path: str, call: Callable[[], Result]) -> Result:
@@ -138,7 +109,7 @@ def touch(path: str, write: bool) -> None:
     """
     inner = filesystem(path)[1]
     bucket, _, key = inner.partition("/")
-    fs = _s3(3)
+    fs = s3.client(tries=3)
     try:
         with clear_errors(path):
             fs.call_s3("list_objects_v2", Bucket=bucket, Prefix=key, MaxKeys=1)
