@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import boto3
 import numpy as np
@@ -31,6 +32,10 @@ pytestmark = [
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+def client() -> Any:
+    return boto3.Session().client("s3")  # the default session keeps the keys of earlier tests
+
+
 @pytest.fixture(scope="module")
 def server() -> Iterator[FaultyS3]:
     """Swift behind a proxy, with the AWS variables for it."""
@@ -45,7 +50,7 @@ def server() -> Iterator[FaultyS3]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", swift.SECRET_KEY)
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
         S3FileSystem.clear_instance_cache()  # clients take the endpoint when they are made
-        boto3.client("s3").create_bucket(Bucket="poses")
+        client().create_bucket(Bucket="poses")
         yield proxy
         S3FileSystem.clear_instance_cache()
 
@@ -74,7 +79,7 @@ def test_what_is_published_is_read_back_whole_and_in_parts(folder: str) -> None:
 def test_a_large_file_goes_up_in_parts(folder: str, tmp_path: Path) -> None:
     content = np.random.default_rng(0).bytes(130_000_000)
     storage.publish_bytes(f"{folder}/large", content)
-    assert "-" in boto3.client("s3").head_object(Bucket="poses", Key=f"{folder}/large".removeprefix("s3://poses/"))["ETag"]
+    assert "-" in client().head_object(Bucket="poses", Key=f"{folder}/large".removeprefix("s3://poses/"))["ETag"]
     assert storage.read_bytes(f"{folder}/large") == content
 
 
