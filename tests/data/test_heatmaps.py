@@ -114,6 +114,14 @@ def test_heatmaps_of_any_size_are_fitted(size):
     assert (mixture[..., 1] >= -0.51).all() and (mixture[..., 1] <= size[1] - 0.49).all()
 
 
+@pytest.mark.parametrize(("height", "width"), [(64, 48), (61, 49), (50, 63)])
+def test_peaks_are_found_in_place_whether_or_not_the_sides_divide_by_the_pooling(height, width):
+    image = np.zeros((height, width), np.float32)
+    image[:50, :48] = blob(20.3, 30.7, 2, 3)[:50]
+    mixture, _ = heatmaps.fit(image[None], 1)
+    np.testing.assert_allclose(mixture[0, 0, 1:3], [20.3, 30.7], atol=0.05)
+
+
 def test_a_heatmap_with_a_single_pixel_is_a_kernel_there():
     image = np.zeros((1, HEIGHT, WIDTH), np.float32)
     image[0, 40, 7] = 0.3

@@ -91,6 +91,7 @@ def _powers(height: int, width: int, device: torch.device) -> torch.Tensor:
 
 
 def density_of(mixture: Mixture, height: int, width: int) -> Density:
+    """The mixtures over images of this size."""
     weight, mean, variance = mixture
     slope = mean / variance
     constant = mean * slope * -0.5
