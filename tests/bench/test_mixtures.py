@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
+import pytest
 
 from pose_diffusion.bench import mixtures
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch):
+    monkeypatch.setattr(mixtures, "_SECONDS", 0.0)
 
 
 def test_both_fits_are_measured_on_the_same_heatmaps():
     found = {entry.name: entry for entry in mixtures.measure(6, "cpu")}
     assert -5 < found["likelihood above scikit-learn's, mean"].value < 5
     assert found["likelihood above scikit-learn's, least"].value <= found["likelihood above scikit-learn's, mean"].value
-    ours, theirs = found["batched EM"], found["scikit-learn, one by one"]
-    np.testing.assert_allclose(ours.share, ours.value / theirs.value)
+    theirs = found["scikit-learn, one by one"]
+    for ours in (found["batched EM"], found["batched EM, first time"]):
+        np.testing.assert_allclose(ours.share, ours.value / theirs.value)
+
+
+def test_without_scikit_learn_ours_is_measured_alone(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.mixture", None)
+    found = mixtures.measure(4, "cpu")
+    assert [entry.name for entry in found] == ["batched EM", "batched EM, first time"]
+    assert all(entry.value > 0 and entry.share is None and "not installed" in entry.note for entry in found)
 
 
 def test_as_many_are_compared_as_asked():

@@ -34,9 +34,7 @@ class Raylets:
     def start_head(self) -> None:
         self.port, self.dashboard = _free_port(), _free_port()
         self.ray("get-auth-token", "--generate")
-        self._start(
-            "--head", f"--port={self.port}", f"--dashboard-port={self.dashboard}", "--dashboard-host=127.0.0.1"
-        )  # fmt: skip
+        self._start("--head", f"--port={self.port}", f"--dashboard-port={self.dashboard}", "--dashboard-host=127.0.0.1")
         wait_for(lambda: self.ray("job", "list", check=False).returncode == 0, "the head's dashboard")
 
     def add_node(self) -> int:
