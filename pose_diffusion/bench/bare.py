@@ -18,7 +18,7 @@ from pose_diffusion.models.graformer import Lifter
 from pose_diffusion.training import stages
 from pose_diffusion.training.batch import make_batch
 from pose_diffusion.training.ema import Ema
-from pose_diffusion.training.step import adam, step
+from pose_diffusion.training.step import adam, pass_rows, step
 
 KERNELS = 5
 
@@ -44,6 +44,7 @@ def training(config: Config, device: torch.device) -> Callable[[], int]:
     torch.manual_seed(0)
     (stage,) = (one for one in stages.stages(config) if one.name == "denoiser")
     network = stage.build(config.model).to(device).train()
+    lifter = Lifter(config.model).to(device).eval() if config.train.denoiser_errors == "lifter" else None
     optimiser, ema = adam(network, config.train), Ema(network, config.train.ema)
     generator = torch.Generator(device).manual_seed(0)
     size = max(1, config.train.batch // config.train.worker_range[1])
@@ -51,6 +52,8 @@ def training(config: Config, device: torch.device) -> Callable[[], int]:
 
     def call() -> int:
         batch = make_batch(mixture, xyz, config.train.draw, config.train.flip, generator)
+        if lifter:
+            batch = batch.lift(lifter, pass_rows(config.train, device, size))
         step(stage, network, network, optimiser, ema, batch, config, generator)
         return size
 

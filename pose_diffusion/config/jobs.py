@@ -95,8 +95,10 @@ class TrainConfig(Section):
     """Epochs between two changes of the learning rate."""
     anneal: Literal["steps", "cosine"] = "steps"
     """How the learning rate falls: in steps as published (decay, decay_epochs), or as a half cosine to 0 over each stage."""
-    lifter_loss: Literal["squared", "distance"] = "squared"
-    """Loss of the lifter: squared error as published, or mean joint distance, which is what MPJPE measures."""
+    loss: Literal["squared", "distance"] = "squared"
+    """Loss of both stages: squared error as published, or distance joint by joint, which is what MPJPE measures."""
+    denoiser_errors: Literal["noise", "lifter"] = "noise"
+    """What the denoiser learns to take off a pose: Gaussian noise as published, or the errors of the lifter it refines."""
     clip: NonNegative = 1.0
     """Largest gradient norm; 0 turns clipping off."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999

@@ -8,6 +8,7 @@ that the 2D pose was drawn from (DiffPose, arXiv 2211.16940); 1 (metre) on x, y,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -45,3 +46,9 @@ def add_noise(x_0: Tensor, noise: Tensor, t: Tensor, schedule: Schedule) -> Tens
     """x_t of the module's equation, with `noise` already scaled. x_0, noise: (B, 17, 5); t: (B,)."""
     alpha_bar = schedule.alpha_bar(t)[:, None, None]
     return alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * noise
+
+
+def noise_between(x_t: Tensor, x_0: Tensor, t: int, schedule: Schedule) -> Tensor:
+    """The noise that makes x_t of x_0 at step t: `add_noise` the other way round. Two (B, 17, 5) -> (B, 17, 5)."""
+    alpha_bar = schedule.alpha_bar(t)
+    return (x_t - math.sqrt(alpha_bar) * x_0) / math.sqrt(1 - alpha_bar)

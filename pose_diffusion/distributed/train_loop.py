@@ -31,7 +31,7 @@ from pose_diffusion.training import history, stages
 from pose_diffusion.training.batch import make_batch
 from pose_diffusion.training.ema import Ema
 from pose_diffusion.training.state import TrainState, cpu_weights
-from pose_diffusion.training.step import adam
+from pose_diffusion.training.step import adam, pass_rows
 from pose_diffusion.training.step import step as training_step
 
 
@@ -122,6 +122,8 @@ def train_loop(settings: dict[str, Any]) -> None:
                 for group in optimiser.param_groups:
                     group["lr"] = stages.learning_rate(config, epoch + step / max(steps, 1), stage.epochs)
                 poses = make_batch(rows_2d, rows_3d, config.train.draw, config.train.flip, generator)
+                if denoiser and config.train.denoiser_errors == "lifter":
+                    poses = poses.lift(lifter, pass_rows(config.train, device, len(poses)))
                 total += training_step(stage, network, parallel, optimiser, ema, poses, config, generator)
 
                 seen += len(rows_3d)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pose_diffusion.data import mixture as mixtures
+from pose_diffusion.metrics import centre
 from pose_diffusion.skeleton import FLIP
 
 _MIRROR_2D = (-1.0, 1.0)
@@ -16,19 +17,28 @@ _MIRROR_3D = (-1.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class Batch:
-    """uv: (B, 17, 2) normalised screen. sigma: (B, 17, 2), the drawn kernel's. xyz: (B, 17, 3) metres, minus the pelvis."""
+    """uv: (B, 17, 2) normalised screen. sigma: (B, 17, 2), the drawn kernel's. xyz: (B, 17, 3) metres, minus the pelvis.
+
+    lifted: (B, 17, 3), what a finished lifter makes of uv, minus its pelvis; for a stage that learns from it.
+    """
 
     uv: Tensor
     sigma: Tensor
     xyz: Tensor
+    lifted: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.xyz)
 
     def split(self, rows: int) -> list[Batch]:
         """The batch in parts of at most `rows` poses."""
-        fields = (self.uv.split(rows), self.sigma.split(rows), self.xyz.split(rows))
+        fields = [field.split(rows) for field in (self.uv, self.sigma, self.xyz, self.lifted) if field is not None]
         return [Batch(*part) for part in zip(*fields, strict=True)]
+
+    @torch.no_grad()
+    def lift(self, lifter: nn.Module, rows: int) -> Batch:
+        """The batch with `lifted`, in passes of at most `rows` poses."""
+        return replace(self, lifted=torch.cat([centre(lifter(uv).float()) for uv in self.uv.split(rows)]))
 
 
 def make_batch(mixture: Tensor, xyz: Tensor, draw: bool, flip: bool, generator: torch.Generator) -> Batch:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from pose_diffusion import metrics
 from pose_diffusion.config import Config, ModelConfig
 from pose_diffusion.diffusion.loss import noise_error
-from pose_diffusion.diffusion.noise import noise_scale
-from pose_diffusion.diffusion.schedule import Schedule
+from pose_diffusion.diffusion.noise import gaussian, noise_between, noise_scale
+from pose_diffusion.diffusion.schedule import Schedule, sampling_steps
 from pose_diffusion.models.bundle import Bundle
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
@@ -50,16 +50,29 @@ def stages(config: Config) -> list[Stage]:
 def lifter_loss(network: nn.Module, batch: Batch, config: Config, generator: torch.Generator) -> Tensor:
     """Mean squared error over joints and channels (GraFormer, arXiv 2109.08364), or mean joint distance. (B,) float32."""
     error = network(batch.uv).float() - batch.xyz
-    if config.train.lifter_loss == "distance":
+    if config.train.loss == "distance":
         return torch.linalg.vector_norm(error, dim=-1).mean(-1)
     return error.square().mean((1, 2))
 
 
 def denoiser_loss(network: nn.Module, batch: Batch, config: Config, generator: torch.Generator) -> Tensor:
-    """Squared error on the noise at antithetic steps; the guide sees the clean 2D. (B,) float32."""
+    """Error on the noise at antithetic steps, squared or its length, summed over joints. (B,) float32.
+
+    The guide sees the clean 2D. Where the batch has the lifter's poses, noise is what makes them of the true ones at the step
+    that sampling starts from; the steps before it see the same errors, smaller. Elsewhere it is Gaussian.
+    """
     x_0 = torch.cat([batch.uv, batch.xyz], -1)  # (B, 17, 5)
-    scale = noise_scale(x_0, batch.sigma if config.diffusion.noise_scale == "mixture" else None)
-    return noise_error(lambda x_t, t: network(x_t, batch.uv, t), x_0, scale, schedule(config), generator)
+    noises, last = schedule(config), None
+    if batch.lifted is None:
+        scale = noise_scale(x_0, batch.sigma if config.diffusion.noise_scale == "mixture" else None)
+        noise = scale * gaussian(x_0, generator)
+    else:
+        last = sampling_steps(config.diffusion)[-1]
+        noise = noise_between(torch.cat([batch.uv, batch.lifted], -1), x_0, last, noises)
+    error = noise_error(lambda x_t, t: network(x_t, batch.uv, t), x_0, noise, noises, generator, last)
+    if config.train.loss == "distance":
+        return torch.linalg.vector_norm(error, dim=-1).sum(-1)
+    return error.square().sum((1, 2))
 
 
 def schedule(config: Config) -> Schedule:

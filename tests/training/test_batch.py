@@ -59,6 +59,18 @@ def test_parts_put_together_are_the_batch():
     torch.testing.assert_close(torch.cat([part.uv for part in parts]), made.uv)
 
 
+def test_a_lifters_poses_go_with_the_batch_minus_their_pelvis():
+    class Lifter(torch.nn.Module):
+        def forward(self, uv):
+            assert len(uv) <= 4
+            return torch.cat([uv, uv[..., :1]], -1)
+
+    made = batch(*poses(10)).lift(Lifter(), rows=4)
+    expected = torch.cat([made.uv, made.uv[..., :1]], -1)
+    torch.testing.assert_close(made.lifted, expected - expected[:, :1])
+    torch.testing.assert_close(torch.cat([part.lifted for part in made.split(3)]), made.lifted)
+
+
 def test_the_same_seed_gives_the_same_batch():
     one, two, other = (batch(*poses(), draw=True, flip=True, seed=seed) for seed in (3, 3, 4))
     assert (one.uv == two.uv).all() and (one.xyz == two.xyz).all()
