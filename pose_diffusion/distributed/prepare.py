@@ -78,6 +78,7 @@ def prepare(config: Config) -> Manifest:
         counts=dict(sorted(counts.items())),
     )
     manifests.write(settings.output, result)
+    storage.remove_unpublished(settings.output)
     log.info("prepare: done, rows %s in %s", result.rows, settings.output)
     if skipped:
         log.warning("prepare: %d files or sequences left out; %s lists them under 'skipped'", len(skipped), manifests.NAME)

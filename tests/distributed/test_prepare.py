@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,8 +61,13 @@ def test_a_broken_run_goes_on_and_keeps_what_is_done(ray_session, tmp_path):
     os.remove(f"{folder}/{manifests.NAME}")
     os.remove(lost)
     before = os.stat(kept).st_mtime_ns
+    with pytest.raises(RuntimeError, match="killed"), storage.publish(lost) as half:
+        half.write_bytes(b"half a file")
+        left = half.with_name(half.name + "-of-a-killed-process")
+        shutil.copy(half, left)
+        raise RuntimeError("killed")
     assert prepare(settings(tmp_path)) == whole
-    assert os.stat(kept).st_mtime_ns == before
+    assert os.stat(kept).st_mtime_ns == before and not left.exists()
 
 
 def test_a_file_that_was_changed_is_made_again(ray_session, tmp_path):

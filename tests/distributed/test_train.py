@@ -155,7 +155,9 @@ def test_a_worker_killed_in_mid_epoch_is_replaced_and_nothing_is_lost(undisturbe
 
 
 def test_two_workers_train_on_halves_and_report_what_the_split_drops(ray_session, folder, tmp_path):
-    train(settings(folder, tmp_path / "run", "train.workers=2", "train.lifter_epochs=1", "train.denoiser_epochs=1"))
+    short = ("train.lifter_epochs=1", "train.denoiser_epochs=1")
+    on_the_lifter = ("train.denoiser_errors=lifter", "train.loss=distance")
+    train(settings(folder, tmp_path / "run", "train.workers=2", *short, *on_the_lifter))
     entries = history(tmp_path / "run")
     assert [(e["samples"], e["dropped"]) for e in entries] == [(200, 1), (200, 1)]
     assert np.isfinite([e["loss"] for e in entries]).all()
