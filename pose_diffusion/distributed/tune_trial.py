@@ -54,7 +54,7 @@ class Lifters:
 
 def lifter_run(config: Config, folder: str) -> Config:
     """The run that trains the lifter of a config alone; the same one for all configs that differ in the denoiser only."""
-    train_alone = config.train.model_copy(update={"denoiser_epochs": 0, "lifter": "", "output": ""})
+    train_alone = config.train.model_copy(update={"denoiser_epochs": 0, "denoiser_errors": "noise", "lifter": "", "output": ""})
     alone = config.model_copy(update={"train": train_alone, "diffusion": DiffusionConfig()})
     name = runs.digest([json.dumps(identity(alone, manifests.read(config.data.shards)), sort_keys=True)])
     output = storage.join(folder, name)

@@ -142,7 +142,8 @@ def test_sampling_is_searched_on_a_bundle_and_the_best_becomes_one(ray_session, 
 
 def test_one_lifter_serves_all_settings_of_the_denoiser(folder):
     config = settings(folder, Path("/unused"), {})
-    changed = config.model_copy(update={"diffusion": DiffusionConfig(steps=100)})
+    on_the_lifter = config.train.model_copy(update={"denoiser_errors": "lifter"})
+    changed = config.model_copy(update={"diffusion": DiffusionConfig(steps=100), "train": on_the_lifter})
     assert lifter_run(config, "/lifters") == lifter_run(changed, "/lifters")
 
 
