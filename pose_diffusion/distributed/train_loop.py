@@ -12,7 +12,6 @@ import ray.train
 import ray.train.torch
 import torch
 import torch.distributed
-from torch import nn
 
 from pose_diffusion import draws, storage
 from pose_diffusion.config import Config
@@ -101,7 +100,7 @@ def train_loop(settings: dict[str, Any]) -> None:
             optimiser.load_state_dict(state.optimiser)
             ema.load_state_dict(state.ema)
         if state.epoch >= stage.epochs:
-            state = _next_stage(state, stage.name)
+            state = state.next_stage(stage.name)
             continue
 
         for epoch in range(state.epoch, stage.epochs):
@@ -132,7 +131,7 @@ def train_loop(settings: dict[str, Any]) -> None:
                 progress.advance(len(rows_3d) * world)
                 metrics.step(stage.name, len(rows_3d), wait)
                 if config.train.checkpoint_steps and step % config.train.checkpoint_steps == 0 and step < steps:
-                    _remember(state, index, epoch, step, network, optimiser, ema)
+                    state.remember(index, epoch, step, network, optimiser, ema)
                     _report(state, {"stage": stage.name, "epoch": epoch}, rank)
                 before = time.monotonic()
 
@@ -170,7 +169,7 @@ def train_loop(settings: dict[str, Any]) -> None:
                     state.best = {"epoch": epoch, "mpjpe": judged, "weights": cpu_weights(network)}
                 ema.swap()
             state.history.append(entry)
-            _remember(state, index, epoch + 1, 0, network, optimiser, ema)
+            state.remember(index, epoch + 1, 0, network, optimiser, ema)
             if rank == 0:
                 history.publish(config.train.output, state.history)
                 metrics.epoch(entry)
@@ -178,7 +177,7 @@ def train_loop(settings: dict[str, Any]) -> None:
 
             # Report: once an epoch, by every rank; what rank 0 saves is where a killed run goes on.
             _report(state, entry, rank)
-        state = _next_stage(state, stage.name)
+        state = state.next_stage(stage.name)
 
     if rank == 0:
         _save_bundle(config, state, device)
@@ -217,25 +216,6 @@ def _lifter(config: Config, state: TrainState, device: torch.device) -> Lifter:
         lifter = Lifter(config.model)
         lifter.load_state_dict(state.lifter)
     return lifter.to(device).eval().requires_grad_(False)
-
-
-def _remember(
-    state: TrainState, stage: int, epoch: int, step: int, network: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema
-) -> None:
-    state.stage, state.epoch, state.step = stage, epoch, step
-    state.model, state.ema, state.optimiser = cpu_weights(network), ema.state_dict(), optimiser.state_dict()
-
-
-def _next_stage(state: TrainState, name: str) -> TrainState:
-    """The state at the start of the next stage; the finished stage's best weights are kept for it and for the bundle."""
-    weights = state.best["weights"]
-    return TrainState(
-        stage=state.stage + 1,
-        steps_done=state.steps_done,
-        lifter=weights if name == "lifter" else state.lifter,
-        best=state.best if name == "denoiser" else {},
-        history=state.history,
-    )
 
 
 def _report(state: TrainState, metrics: dict[str, Any], rank: int) -> None:

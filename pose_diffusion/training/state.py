@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from pose_diffusion.errors import InputError
+from pose_diffusion.training.ema import Ema
 
 NAME = "state.pt"
 
@@ -34,6 +35,23 @@ class TrainState:
     lifter: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    def remember(
+        self, stage: int, epoch: int, step: int, network: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema
+    ) -> None:
+        """Takes where the run stands, and copies of what it trains."""
+        self.stage, self.epoch, self.step = stage, epoch, step
+        self.model, self.ema, self.optimiser = cpu_weights(network), ema.state_dict(), optimiser.state_dict()
+
+    def next_stage(self, name: str) -> TrainState:
+        """The state at the start of the stage after `name`; what that one found best is kept for it and for the bundle."""
+        return TrainState(
+            stage=self.stage + 1,
+            steps_done=self.steps_done,
+            lifter=self.best["weights"] if name == "lifter" else self.lifter,
+            best=self.best if name == "denoiser" else {},
+            history=self.history,
+        )
+
     def save(self, folder: str | Path) -> None:
         torch.save(dataclasses.asdict(self), Path(folder) / NAME)
 
@@ -49,6 +67,6 @@ class TrainState:
             raise InputError(f"{path}: not a training checkpoint: {reason}") from None
 
 
-def cpu_weights(module: torch.nn.Module) -> dict[str, Tensor]:
+def cpu_weights(module: nn.Module) -> dict[str, Tensor]:
     """A network's parameters and buffers, copied to the CPU."""
     return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}

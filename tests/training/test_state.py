@@ -19,6 +19,16 @@ def test_a_state_is_read_back_as_it_was(tmp_path):
     assert (loaded.model["w"] == 1).all()
 
 
+def test_a_stages_best_weights_go_on_to_the_next_and_to_the_end():
+    best = {"epoch": 3, "mpjpe": 50.0, "weights": {"w": torch.ones(2)}}
+    lifter = TrainState(0, 5, 0, 40, {"w": torch.zeros(2)}, best=best).next_stage("lifter")
+    assert (lifter.stage, lifter.epoch, lifter.steps_done, lifter.model, lifter.best) == (1, 0, 40, {}, {})
+    assert lifter.lifter is best["weights"]
+    lifter.best = {"epoch": 1, "mpjpe": 40.0, "weights": {"d": torch.ones(2)}}
+    end = lifter.next_stage("denoiser")
+    assert end.lifter is best["weights"] and end.best is lifter.best
+
+
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", pickle.dumps({"stage": 1})])
 def test_another_file_is_refused(tmp_path, content):
     (tmp_path / NAME).write_bytes(content)
