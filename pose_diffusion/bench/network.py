@@ -7,6 +7,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -76,7 +77,7 @@ def _sampler(config: Config, precision: str, way: str, rows: int, peak: float, d
     uv = torch.randn(2 * rows, 17, 2, device=device)
     work = rows * flops.sampler(config.model, len(networks.steps), flips=True)
     with torch.no_grad(), arithmetic(precision, device):
-        call: Callable[[], object] = lambda: sample(networks, uv)  # noqa: E731
+        call: Callable[[], object] = partial(sample, networks, uv)
         if way == "compiled":
             networks.compile()
         elif way == "CUDA graph":
