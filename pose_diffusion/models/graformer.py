@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from pose_diffusion import skeleton
 from pose_diffusion.config import ModelConfig
-from pose_diffusion.models.graph import ChebyshevConv, Dropout, GraphConv, LearnableGraph
+from pose_diffusion.models.dropout import Dropout
+from pose_diffusion.models.graph import ChebyshevConv, GraphConv, LearnableGraph
 
 ATTENTION_DROPOUT = 0.1
 
@@ -75,8 +76,8 @@ class AttentionBlock(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x)))
-        return x + self.dropout(self.graph(self.graph_norm(x)))
+        x = self.dropout.added(x, self.attention(self.attention_norm(x)))
+        return self.dropout.added(x, self.graph(self.graph_norm(x)))
 
 
 class ResidualPair(nn.Module):

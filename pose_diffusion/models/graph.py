@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pose_diffusion.models.dropout import Dropout
+
 ORDER = 2
 CONVOLUTION_DROPOUT = 0.1
 
@@ -35,27 +37,6 @@ def chebyshev_terms(adjacency: np.ndarray, order: int = ORDER) -> Tensor:
 def mix(matrix: Tensor, x: Tensor) -> Tensor:
     """Combines nodes: (M, N) times (B, N, C) -> (B, M, C), without the transposed copies that matmul's folding makes."""
     return torch.bmm(matrix.expand(len(x), *matrix.shape), x)
-
-
-class Dropout(nn.Module):
-    """Dropout that spends 16 random bits an element on a CPU, where torch's own draws each from a slow Bernoulli.
-
-    The kept share is that of p to 1/65536. Elsewhere, and when compiled, it is torch's dropout.
-    """
-
-    def __init__(self, p: float) -> None:
-        super().__init__()
-        self.p = p
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0:
-            return x
-        if x.device.type != "cpu" or torch.compiler.is_compiling():  # a compiler fuses its own draws
-            return F.dropout(x, self.p)
-        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64).random_(-(2**63), None)  # 4 elements a word
-        bits = words.view(torch.int16)[: x.numel()].view(x.shape)
-        keep = (bits >= round(self.p * 65536) - 32768).to(x.dtype)
-        return x * keep.mul_(1 / (1 - self.p))
 
 
 class ChebyshevConv(nn.Module):
@@ -98,7 +79,7 @@ class GraphConv(nn.Module):
         self.dropout = Dropout(CONVOLUTION_DROPOUT)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.dropout(self.conv(x).relu_())
+        return self.dropout(self.conv(x), inplace=True).relu_()
 
 
 class LearnableGraph(nn.Module):
@@ -116,6 +97,7 @@ class LearnableGraph(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         scale = (self.adjacency.sum(0) + 1e-5).rsqrt()
         graph = scale[:, None] * self.adjacency * scale
-        hidden = self.widen(mix(graph, x)).relu_()  # (B, N, 2C)
+        # Flat, since autograd copies a view that is changed in place.
+        hidden = self.widen(mix(graph, x).flatten(0, 1)).relu_()  # (B N, 2C)
         # Features first: the nodes' product then runs over C channels instead of 2C.
-        return mix(graph, F.linear(hidden, self.narrow.weight)).add_(self.narrow.bias)
+        return mix(graph, F.linear(hidden, self.narrow.weight).view_as(x)).add_(self.narrow.bias)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from pose_diffusion import skeleton
-from pose_diffusion.models.graph import ChebyshevConv, Dropout, GraphConv, LearnableGraph, chebyshev_terms
+from pose_diffusion.models.graph import ChebyshevConv, GraphConv, LearnableGraph, chebyshev_terms
 
 ADJACENCY = skeleton.adjacency()
 
@@ -41,26 +41,3 @@ def test_a_relu_after_the_convolutions_dropout_would_change_nothing() -> None:
     conv = GraphConv(8, ADJACENCY).train()
     y = conv(torch.randn(5, 17, 8))
     assert torch.equal(y, y.relu())
-
-
-@pytest.mark.parametrize("p", [0.1, 0.25])
-def test_dropout_drops_a_share_p_and_keeps_the_mean(p: float) -> None:
-    torch.manual_seed(0)
-    y = Dropout(p).train()(torch.ones(1_000_001))
-    kept = (y > 0).double().mean().item()
-    assert abs(kept - (1 - p)) < 0.002
-    torch.testing.assert_close(y[y > 0], torch.full_like(y[y > 0], 1 / (1 - p)))
-
-
-def test_dropout_draws_anew_each_time_and_repeats_by_seed() -> None:
-    dropout, x = Dropout(0.5).train(), torch.ones(999)
-    torch.manual_seed(3)
-    first, second = dropout(x), dropout(x)
-    torch.manual_seed(3)
-    assert torch.equal(first, dropout(x))
-    assert not torch.equal(first, second)
-
-
-def test_dropout_is_the_identity_in_evaluation() -> None:
-    x = torch.randn(10)
-    assert torch.equal(Dropout(0.5).eval()(x), x)
