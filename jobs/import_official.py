@@ -5,7 +5,7 @@ python jobs/import_official.py official.lifter=lifter.pth official.denoiser=diff
 
 from pose_diffusion.config import Config
 from pose_diffusion.distributed.job import run_job
-from pose_diffusion.models.official import import_official
+from pose_diffusion.official import import_official
 
 
 def main(config: Config) -> None:

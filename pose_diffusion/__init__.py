@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pose_diffusion import metrics
-    from pose_diffusion.models.bundle import load_bundle
+    from pose_diffusion.bundle import load_bundle
 
 __all__ = ["load_bundle", "metrics"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "load_bundle":
-        from pose_diffusion.models.bundle import load_bundle
+        from pose_diffusion.bundle import load_bundle
 
         return load_bundle
     if name == "metrics":

@@ -15,7 +15,7 @@ from torch import Tensor
 from pose_diffusion import aggregate
 from pose_diffusion.data.mixture import heaviest
 from pose_diffusion.lifting import lift
-from pose_diffusion.models.bundle import Bundle
+from pose_diffusion.models.networks import Networks
 from pose_diffusion.reprojection import fit_root, joint_log_likelihood
 
 _MM = 1000.0
@@ -62,14 +62,16 @@ class Estimate:
 
 
 @torch.no_grad()
-def estimate(bundle: Bundle, mixture: Tensor, settings: Settings, keys: Tensor, intrinsic: Tensor | None = None) -> Estimate:
+def estimate(
+    networks: Networks, mixture: Tensor, settings: Settings, keys: Tensor, intrinsic: Tensor | None = None
+) -> Estimate:
     """mixture (N, 17, K, 5), keys (N,) of the draws, intrinsic (N, 9), NaN where unknown, None where no camera is known."""
-    lifted = lift(bundle, mixture, settings.flips, settings.hypotheses, eta=settings.eta, rows=settings.rows, keys=keys)
+    lifted = lift(networks, mixture, settings.flips, settings.hypotheses, eta=settings.eta, rows=settings.rows, keys=keys)
     mixture = mixture.to(lifted.pose_3d.device)
     intrinsic = None if intrinsic is None else intrinsic.to(mixture.device)
     hypotheses = lifted.hypotheses
     poses = {"lifter": lifted.lifter_pose}
-    if bundle.denoiser is not None:
+    if networks.denoiser is not None:
         poses["diffusion"] = lifted.pose_3d if hypotheses is None else hypotheses[:, 0]
     if hypotheses is not None:
         found = {"mean": aggregate.mean(hypotheses)}

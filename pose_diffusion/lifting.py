@@ -19,7 +19,7 @@ from pose_diffusion.data.mixture import draw_kernel, heaviest
 from pose_diffusion.diffusion.noise import Source, noise_scale
 from pose_diffusion.errors import InputError
 from pose_diffusion.metrics import centre
-from pose_diffusion.models.bundle import Bundle
+from pose_diffusion.models.networks import Networks
 
 # Rows of one network pass. On a CPU a layer's activations stay in its cache: 3 times as fast as 1024.
 _CPU_ROWS, _GPU_ROWS = 64, 4096
@@ -37,7 +37,7 @@ class Lifted:
 
 @torch.no_grad()
 def lift(
-    bundle: Bundle,
+    networks: Networks,
     uv_or_mixture: Tensor,
     flips: bool = True,
     hypotheses: int = 1,
@@ -49,21 +49,21 @@ def lift(
 ) -> Lifted:
     """Lifts 2D poses uv (N, 17, 2) or mixtures (N, 17, K, 5), in normalised screen units.
 
-    steps, eta: DDIM's, by default the bundle's. generator: of the draws, on the poses' device; by default a new one with
+    steps, eta: DDIM's, by default the settings'. generator: of the draws, on the poses' device; by default a new one with
     seed 0. keys: (N,) int64, in place of a generator: what a pose draws is a function of its key, whatever stands beside it.
     rows: poses of every network pass, flips and hypotheses counted, the last one padded; by default what suits the device.
     Raises InputError for another shape, and for hypotheses that could not differ (no mixture, and eta is 0).
     """
-    if bundle.lifter.training:
+    if networks.lifter.training:
         raise ValueError("the networks are in training mode: call eval() first")
-    poses = torch.as_tensor(uv_or_mixture, dtype=torch.float32, device=bundle.device)
-    eta = bundle.diffusion.eta if eta is None else eta
+    poses = torch.as_tensor(uv_or_mixture, dtype=torch.float32, device=networks.device)
+    eta = networks.diffusion.eta if eta is None else eta
     if keys is None:
         generator = generator or torch.Generator(poses.device).manual_seed(0)
     else:  # one key a hypothesis
         keys = draws.mix(keys.to(poses.device)[:, None], torch.arange(hypotheses, device=poses.device))
     uv, sigma = _starts(poses, hypotheses, eta, generator, keys)  # (N, H, 17, 2)
-    if bundle.diffusion.noise_scale == "constant":
+    if networks.diffusion.noise_scale == "constant":
         sigma = None
     size = max(1, (rows or suitable_rows(poses.device)) // (2 if flips else 1))
     uv_rows, sigma_rows, key_rows = uv.flatten(0, 1), _flat(sigma), _flat(keys)  # (N * H, ...)
@@ -71,11 +71,11 @@ def lift(
     for start in range(0, len(uv_rows), size):
         count = min(size, len(uv_rows) - start)
         part = torch.arange(start, start + (size if rows else count), device=poses.device).clamp_max_(start + count - 1)
-        xyz = _lifter_pose(bundle, uv_rows[part], flips)
+        xyz = _lifter_pose(networks, uv_rows[part], flips)
         noise = generator if key_rows is None else _KeyedNoise(key_rows[part])
         scale = None if sigma_rows is None else sigma_rows[part]
         lifter_poses.append(xyz[:count])
-        refined.append(_refine(bundle, uv_rows[part], xyz, flips, steps, eta, scale, noise)[:count])
+        refined.append(_refine(networks, uv_rows[part], xyz, flips, steps, eta, scale, noise)[:count])
     pose_3d = _joined(refined, uv)
     mean = pose_3d.mean(1)
     spread = (pose_3d - mean[:, None]).square().sum(-1).mean(1).sqrt()
@@ -128,15 +128,15 @@ def _starts(
     return kernels[..., :2], kernels[..., 2:]
 
 
-def _lifter_pose(bundle: Bundle, uv: Tensor, flips: bool) -> Tensor:
+def _lifter_pose(networks: Networks, uv: Tensor, flips: bool) -> Tensor:
     if not flips:
-        return centre(bundle.lifter(uv).float())
-    plain, flipped = bundle.lifter(torch.cat([uv, mirror(uv)])).float().chunk(2)
+        return centre(networks.lifter(uv).float())
+    plain, flipped = networks.lifter(torch.cat([uv, mirror(uv)])).float().chunk(2)
     return centre((plain + mirror(flipped)) / 2)
 
 
 def _refine(
-    bundle: Bundle,
+    networks: Networks,
     uv: Tensor,
     xyz: Tensor,
     flips: bool,
@@ -145,13 +145,13 @@ def _refine(
     sigma: Tensor | None,
     noise: Source | None,
 ) -> Tensor:
-    if bundle.denoiser is None:
+    if networks.denoiser is None:
         return xyz
     if flips:
         uv, xyz = torch.cat([uv, mirror(uv)]), torch.cat([xyz, mirror(xyz)])
         sigma = None if sigma is None else torch.cat([sigma, sigma[:, list(skeleton.FLIP)]])
     x_start = torch.cat([uv, xyz], -1)  # (rows, 17, 5)
-    sample, _ = bundle.sample(x_start, uv, steps, eta, noise_scale(x_start, sigma), noise)
+    sample, _ = networks.sample(x_start, uv, steps, eta, noise_scale(x_start, sigma), noise)
     refined = sample[..., 2:].float()
     if flips:
         plain, flipped = refined.chunk(2)

@@ -19,11 +19,11 @@ from browser import CHROMIUM, Page, chromium
 from moto.server import ThreadedMotoServer
 
 import pose_diffusion.distributed  # noqa: F401  sets what Ray reads when it is imported, which some test may do early
+from pose_diffusion.bundle import Bundle, load_bundle
 from pose_diffusion.config import DiffusionConfig, ModelConfig, OfficialConfig
-from pose_diffusion.models.bundle import Bundle, load_bundle
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
-from pose_diffusion.models.official import import_official
+from pose_diffusion.official import import_official
 from tests.s3.faults import FaultyS3, faulty
 
 torch.set_num_threads(1)

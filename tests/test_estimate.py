@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from pose_diffusion import aggregate
+from pose_diffusion.bundle import Bundle
 from pose_diffusion.camera import h36m_cameras
 from pose_diffusion.data.mixture import heaviest
 from pose_diffusion.estimate import Estimate, Settings, estimate
 from pose_diffusion.lifting import lift
-from pose_diffusion.models.bundle import Bundle
 from pose_diffusion.reprojection import fit_root
 
 KEYS = torch.arange(6)

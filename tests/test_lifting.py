@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from pose_diffusion import skeleton
+from pose_diffusion.bundle import Bundle
 from pose_diffusion.errors import InputError
 from pose_diffusion.lifting import lift, mirror
-from pose_diffusion.models.bundle import Bundle
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from pose_diffusion.bench.clock import matmul_peak
 from pose_diffusion.bench.memory import memory_mib
 from pose_diffusion.config import Config
 from pose_diffusion.data import mixture as mixtures
-from pose_diffusion.models.bundle import Bundle
+from pose_diffusion.lifting import lift
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.models.networks import Networks
 from pose_diffusion.training import stages
 from pose_diffusion.training.batch import make_batch
 from pose_diffusion.training.ema import Ema
@@ -60,28 +61,28 @@ def training(config: Config, device: torch.device) -> Callable[[], int]:
     return call
 
 
-def bundle(config: Config, device: torch.device) -> Bundle:
+def networks(config: Config, device: torch.device) -> Networks:
     """Networks of the config's size with random weights, ready to lift."""
     torch.manual_seed(0)
     lifter, denoiser = Lifter(config.model), Denoiser(config.model)
     for network in (lifter, denoiser):
         network.to(device).eval().requires_grad_(False)
-    return Bundle(config.model, config.diffusion, lifter, denoiser)
+    return Networks(config.model, config.diffusion, lifter, denoiser)
 
 
 def lifting(config: Config, device: torch.device) -> Callable[[], int]:
     """A call that lifts as many poses as the inference job does between two looks at its progress, and returns their number."""
-    networks = bundle(config, device)
+    both = networks(config, device)
     rows = 64 if device.type == "cpu" else 4096
     mixture = poses(rows)[0].to(device)
     keys = torch.arange(rows)
     infer = config.infer
     if infer.compiled:
-        networks.compile()
+        both.compile()
 
     def call() -> int:
         with torch.autocast(device.type, torch.bfloat16, enabled=infer.precision == "bf16"):
-            networks.lift(mixture, infer.flips, infer.hypotheses, eta=infer.eta, rows=infer.batch or None, keys=keys)
+            lift(both, mixture, infer.flips, infer.hypotheses, eta=infer.eta, rows=infer.batch or None, keys=keys)
         return rows
 
     return call

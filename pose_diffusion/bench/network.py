@@ -18,9 +18,9 @@ from pose_diffusion.bench.results import Entry
 from pose_diffusion.config import Config
 from pose_diffusion.metrics import centre
 from pose_diffusion.models import compiling
-from pose_diffusion.models.bundle import Bundle
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.models.networks import Networks
 
 log = logging.getLogger(__name__)
 KINDS: dict[str, type[Lifter] | type[Denoiser]] = {"lifter": Lifter, "denoiser": Denoiser}
@@ -73,7 +73,7 @@ def _training(config: Config, name: str, precision: str, compiled: bool, rows: i
 
 def _sampler(config: Config, precision: str, way: str, rows: int, peak: float, device: torch.device) -> Entry:
     """Lifter and all DDIM steps for `rows` poses and as many mirror images, at one fixed shape."""
-    networks = bare.bundle(config, device)
+    networks = bare.networks(config, device)
     uv = torch.randn(2 * rows, 17, 2, device=device)
     work = rows * flops.sampler(config.model, len(networks.steps), flips=True)
     with torch.no_grad(), arithmetic(precision, device):
@@ -85,13 +85,13 @@ def _sampler(config: Config, precision: str, way: str, rows: int, peak: float, d
         return _entry("sampler with flips", precision, way, rows, work, peak, call, config, device)
 
 
-def sample(networks: Bundle, uv: Tensor) -> Tensor:
+def sample(networks: Networks, uv: Tensor) -> Tensor:
     """What inference computes for a pass of poses and their mirror images. (rows, 17, 2) -> (rows, 17, 5)."""
     xyz = centre(networks.lifter(uv).float())
     return networks.sample(torch.cat([uv, xyz], -1), uv, eta=0.0)[0]
 
 
-def graphed(networks: Bundle, uv: Tensor) -> Callable[[], object]:
+def graphed(networks: Networks, uv: Tensor) -> Callable[[], object]:
     """The sampler recorded once as a CUDA graph, and played back: no launches from Python."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())

@@ -15,12 +15,12 @@ from pose_diffusion.bench import archive, bare
 from pose_diffusion.bench.bare import Rate
 from pose_diffusion.bench.memory import Memory
 from pose_diffusion.bench.results import Entry
+from pose_diffusion.bundle import save_bundle
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.distributed.infer import infer
 from pose_diffusion.distributed.shard_lifter import PREDICTIONS
 from pose_diffusion.distributed.train import train
-from pose_diffusion.models.bundle import save_bundle
 from pose_diffusion.training import history
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ _FILES_A_WORKER = 8
 
 def measure(config: Config, folder: str, device: torch.device, rates: Mapping[tuple[str, int], Rate]) -> Iterator[Entry]:
     """Entries of both jobs for each number of workers that `rates`, of the bare loops, has."""
-    networks = bare.bundle(config, torch.device("cpu"))
+    networks = bare.networks(config, torch.device("cpu"))
     assert networks.denoiser is not None
     bundle = storage.join(folder, "bundle")
     save_bundle(bundle, config.model, config.diffusion, networks.lifter.state_dict(), networks.denoiser.state_dict())

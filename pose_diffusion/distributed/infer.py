@@ -19,6 +19,7 @@ import ray
 import ray.data
 
 from pose_diffusion import config_file, runs, storage
+from pose_diffusion.bundle import content_hash, read_description
 from pose_diffusion.camera import Camera
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
@@ -32,7 +33,6 @@ from pose_diffusion.distributed.report import told_before
 from pose_diffusion.distributed.shard_lifter import PREDICTIONS, Outcome, ShardLifter, Task, finished
 from pose_diffusion.distributed.tally import tally
 from pose_diffusion.errors import InputError, RunError
-from pose_diffusion.models.bundle import content_hash, read_description
 from pose_diffusion.patience import is_full
 from pose_diffusion.report import build
 from pose_diffusion.report.partial import Partial

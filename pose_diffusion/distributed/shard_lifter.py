@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from pose_diffusion import draws, storage
+from pose_diffusion.bundle import load_bundle
 from pose_diffusion.camera import Camera
 from pose_diffusion.config import InferConfig
 from pose_diffusion.data import predictions, schema, shards
@@ -29,7 +30,6 @@ from pose_diffusion.data.manifest import Selection, ShardFile
 from pose_diffusion.errors import InputError, StorageError
 from pose_diffusion.estimate import Estimate, Settings, estimate
 from pose_diffusion.lifting import suitable_rows
-from pose_diffusion.models.bundle import load_bundle
 from pose_diffusion.patience import is_full, patiently
 from pose_diffusion.process import settle
 from pose_diffusion.report import partial

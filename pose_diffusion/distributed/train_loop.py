@@ -14,6 +14,7 @@ import torch
 import torch.distributed
 
 from pose_diffusion import draws, storage
+from pose_diffusion.bundle import load_bundle, save_bundle
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import schema, shards
@@ -22,7 +23,6 @@ from pose_diffusion.distributed.job import input_error_in
 from pose_diffusion.distributed.metrics import TrainingMetrics
 from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.errors import InputError, RunError
-from pose_diffusion.models.bundle import load_bundle, save_bundle
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
 from pose_diffusion.process import settle

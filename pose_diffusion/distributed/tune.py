@@ -12,6 +12,7 @@ import ray
 import ray.tune
 
 from pose_diffusion import runs, storage
+from pose_diffusion.bundle import Bundle, load_bundle
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data.manifest import Manifest, Selection
@@ -22,7 +23,6 @@ from pose_diffusion.distributed.train import check_inputs, identity, on_gpu, tra
 from pose_diffusion.distributed.tune_search import Prune, Record, Suggest
 from pose_diffusion.distributed.tune_trial import Lifters, lifter_run, sample_trial, train_trial
 from pose_diffusion.errors import InputError, RunError
-from pose_diffusion.models.bundle import Bundle, load_bundle
 from pose_diffusion.tuning import sampling
 from pose_diffusion.tuning import space as spaces
 from pose_diffusion.tuning.search import BEST, Search

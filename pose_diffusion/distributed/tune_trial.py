@@ -12,10 +12,10 @@ from ray.tune.integration.ray_train import TuneReportCallback
 from torch import Tensor
 
 from pose_diffusion import config_file, runs, storage
+from pose_diffusion.bundle import load_bundle
 from pose_diffusion.config import Config, DiffusionConfig
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.distributed.train import identity, train
-from pose_diffusion.models.bundle import load_bundle
 from pose_diffusion.tuning import sampling
 
 

@@ -19,9 +19,10 @@ from pose_diffusion.config import Config, ModelConfig
 from pose_diffusion.diffusion.loss import noise_error
 from pose_diffusion.diffusion.noise import gaussian, noise_between, noise_scale
 from pose_diffusion.diffusion.schedule import Schedule, sampling_steps
-from pose_diffusion.models.bundle import Bundle
+from pose_diffusion.lifting import lift
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.models.networks import Networks
 from pose_diffusion.training.batch import Batch
 
 StageName = Literal["lifter", "denoiser"]
@@ -86,7 +87,7 @@ def evaluate(lifter: Lifter, denoiser: Denoiser | None, mixture: Tensor, truth: 
     a denoiser the last two are those of the lifter.
     """
     # eta is left at 0: the choice of the best epoch must not depend on drawn noise.
-    lifted = Bundle(config.model, config.diffusion, lifter, denoiser).lift(mixture, flips=False, eta=0.0)
+    lifted = lift(Networks(config.model, config.diffusion, lifter, denoiser), mixture, flips=False, eta=0.0)
     poses = (lifted.lifter_pose, lifted.pose_3d)
     errors = [error(pose, truth).double().sum() for pose in poses for error in (metrics.mpjpe, metrics.p_mpjpe)]
     return torch.stack([torch.tensor(float(len(truth)), dtype=torch.float64, device=truth.device), *errors])

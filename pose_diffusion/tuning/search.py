@@ -18,8 +18,8 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from pose_diffusion import config_file, storage
+from pose_diffusion.bundle import load_bundle, save_bundle
 from pose_diffusion.config import Config, TuneConfig
-from pose_diffusion.models.bundle import load_bundle, save_bundle
 from pose_diffusion.tuning import page, trials
 from pose_diffusion.tuning.draw import draw
 from pose_diffusion.tuning.space import Space, apply

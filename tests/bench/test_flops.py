@@ -43,7 +43,7 @@ def test_a_denoiser_does_as_much_as_counted(model):
 
 def test_a_sampler_does_as_much_as_counted_and_the_timesteps_of_each_pass():
     config = Config(model=MODELS[1])
-    networks = bare.bundle(config, torch.device("cpu"))
+    networks = bare.networks(config, torch.device("cpu"))
     once = len(networks.steps) * flops.forward(flops.timestep(config.model))
     expected = ROWS * flops.sampler(config.model, len(networks.steps), flips=False) + once
     assert counted(lambda: sample(networks, *inputs("uv"))) == expected

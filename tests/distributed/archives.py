@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 import torch
 
 from pose_diffusion import config_file, storage
+from pose_diffusion.bundle import save_bundle
 from pose_diffusion.config import Config, DiffusionConfig, ModelConfig
 from pose_diffusion.data import predictions
 from pose_diffusion.data.manifest import Manifest
-from pose_diffusion.models.bundle import save_bundle
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
 from tests.data.poses import sequence, write_folder

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from pose_diffusion import config_file, storage
+from pose_diffusion.bundle import load_bundle
 from pose_diffusion.distributed.infer import infer
 from pose_diffusion.distributed.prepare import prepare
 from pose_diffusion.distributed.train import train
-from pose_diffusion.models.bundle import load_bundle
 from tests.data.poses import sequence, write_folder
 from tests.distributed.archives import hashes, settings, write_archive, write_bundle
 from tests.s3.faults import FaultyS3

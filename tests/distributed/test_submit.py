@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from pose_diffusion import config_file, storage
+from pose_diffusion.bundle import load_bundle
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.distributed.infer import infer
 from pose_diffusion.distributed.prepare import prepare
 from pose_diffusion.distributed.train import train
 from pose_diffusion.distributed.tune import tune
-from pose_diffusion.models.bundle import load_bundle
 from pose_diffusion.report.table import table
 from tests.distributed.archives import write_archive, write_bundle
 from tests.distributed.raylets import Raylets, raylets, wait_for

@@ -19,11 +19,11 @@ import ray
 import torch
 
 from pose_diffusion import config_file
+from pose_diffusion.bundle import load_bundle
 from pose_diffusion.config import Config
 from pose_diffusion.distributed.metrics import EXPORTED
 from pose_diffusion.distributed.train import train
 from pose_diffusion.errors import InputError, RunError
-from pose_diffusion.models.bundle import load_bundle
 from tests.data.poses import sequence, write_folder
 from tests.data.test_shards import rewrite, with_mixture
 from tests.distributed.prometheus import exported

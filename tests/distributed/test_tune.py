@@ -15,13 +15,13 @@ import pytest
 import torch
 
 from pose_diffusion import config_file
+from pose_diffusion.bundle import load_bundle, save_bundle
 from pose_diffusion.config import Config, DiffusionConfig, ModelConfig
 from pose_diffusion.distributed.job import exit_code
 from pose_diffusion.distributed.tune import tune
 from pose_diffusion.distributed.tune_search import Prune
 from pose_diffusion.distributed.tune_trial import lifter_run
 from pose_diffusion.errors import InputError, RunError
-from pose_diffusion.models.bundle import load_bundle, save_bundle
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
 from pose_diffusion.tuning import space as spaces

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from pose_diffusion.bundle import Bundle
 from pose_diffusion.config import ModelConfig
-from pose_diffusion.models.bundle import Bundle
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Attention, AttentionBlock, LayerNorm, Lifter
 

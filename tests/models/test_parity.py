@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pose_diffusion import skeleton
-from pose_diffusion.models.bundle import Bundle
+from pose_diffusion.bundle import Bundle
 from pose_diffusion.models.denoiser import timestep_embedding
 
 TOLERANCE = {"rtol": 0, "atol": 1e-5}

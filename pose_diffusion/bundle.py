@@ -13,9 +13,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -25,19 +24,12 @@ from torch import Tensor
 
 from pose_diffusion import config_file, skeleton, storage
 from pose_diffusion.config import DiffusionConfig, ModelConfig
-from pose_diffusion.diffusion.noise import Source
-from pose_diffusion.diffusion.sampler import ddim
-from pose_diffusion.diffusion.schedule import Schedule, sampling_steps
 from pose_diffusion.errors import InputError
+from pose_diffusion.lifting import Lifted, lift
 from pose_diffusion.models.card import describe
-from pose_diffusion.models.compiling import compiled
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
-
-if TYPE_CHECKING:
-    from pose_diffusion.lifting import Lifted
-
-Network = TypeVar("Network", Lifter, Denoiser)
+from pose_diffusion.models.networks import Network, Networks, build
 
 FORMAT = "pose-diffusion-bundle"
 VERSION = 1
@@ -50,69 +42,15 @@ CONVENTION = {
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Bundle:
-    """The two networks, in evaluation mode on one device, and the settings they were trained with."""
+class Bundle(Networks):
+    """Networks from a folder, with a digest of what they compute and where they came from."""
 
-    model: ModelConfig
-    diffusion: DiffusionConfig
-    lifter: Lifter
-    denoiser: Denoiser | None = None
     content_hash: str = ""
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    @cached_property
-    def schedule(self) -> Schedule:
-        return Schedule.from_config(self.diffusion)
-
-    @cached_property
-    def steps(self) -> list[int]:
-        """The DDIM steps that the settings ask for."""
-        return sampling_steps(self.diffusion)
-
-    @property
-    def device(self) -> torch.device:
-        return self.lifter.project.bias.device
-
-    @torch.no_grad()
-    def sample(
-        self,
-        x_start: Tensor,
-        uv: Tensor,
-        steps: Sequence[int] | None = None,
-        eta: float | None = None,
-        scale: Tensor | None = None,
-        generator: Source | None = None,
-    ) -> tuple[Tensor, list[Tensor]]:
-        """DDIM from x_start (B, 17, 5), guided by uv (B, 17, 2); steps and eta default to the bundle's.
-
-        Returns the last sample (B, 17, 5) and the x_0 predicted at each step, latest t first.
-        Raises InputError where the bundle has no denoiser or the steps do not fit the schedule.
-        """
-        denoiser = self.denoiser
-        if denoiser is None:
-            raise InputError("this bundle holds a lifter alone: there is no denoiser to sample with")
-        context = denoiser.encode(uv)  # the same for all steps
-        return ddim(
-            lambda x_t, t: denoiser.denoise(x_t, context, t),
-            x_start,
-            self.steps if steps is None else steps,
-            self.schedule,
-            self.diffusion.eta if eta is None else eta,
-            scale,
-            generator,
-        )
-
-    def compile(self) -> None:
-        """Compiles the networks at the first pass of each shape: see `compiling`. Results differ in their last bits."""
-        self.lifter.forward = compiled(self.lifter.forward, self.device)  # type: ignore[method-assign]
-        if self.denoiser is not None:
-            self.denoiser.denoise = compiled(self.denoiser.denoise, self.device)  # type: ignore[method-assign]
-
     def lift(self, uv_or_mixture: Tensor, flips: bool = True, hypotheses: int = 1, **options: Any) -> Lifted:
         """2D poses (N, 17, 2) or mixtures (N, 17, K, 5) to 3D: see `pose_diffusion.lifting.lift`."""
-        from pose_diffusion import lifting  # stands above this module
-
-        return lifting.lift(self, uv_or_mixture, flips=flips, hypotheses=hypotheses, **options)
+        return lift(self, uv_or_mixture, flips=flips, hypotheses=hypotheses, **options)
 
 
 def save_bundle(
@@ -181,26 +119,6 @@ def load_bundle(folder: str, device: str | torch.device = "cpu") -> Bundle:
         content_hash=_content_hash(description),
         provenance=description["provenance"],
     )
-
-
-def build(kind: type[Network], config: ModelConfig, state: Mapping[str, Tensor], where: str) -> Network:
-    """A network of the config's size with these weights. Raises InputError, naming `where`, unless names and shapes match."""
-    with torch.random.fork_rng(devices=[]):  # the discarded initial weights leave the caller's random state as it was
-        network = kind(config)
-    own = network.state_dict()
-    size = f"a {kind.__name__.lower()} of width {config.width}, {config.layers} layers"
-    for problem, names in (("missing", own.keys() - state.keys()), ("unknown", state.keys() - own.keys())):
-        if names:
-            raise InputError(
-                f"{where}: weight '{min(names)}' is {problem} for {size}" + (f" ({len(names)} such)" if len(names) > 1 else "")
-            )
-    for name, tensor in own.items():
-        if state[name].shape != tensor.shape:
-            raise InputError(
-                f"{where}: weight '{name}' is {tuple(state[name].shape)}, expected {tuple(tensor.shape)} for {size}"
-            )
-    network.load_state_dict(dict(state))
-    return network
 
 
 def read_description(folder: str) -> dict[str, Any]:

@@ -17,11 +17,12 @@ import torch
 from torch import Tensor
 
 from pose_diffusion import config_file, storage
+from pose_diffusion.bundle import save_bundle
 from pose_diffusion.config import DiffusionConfig, ModelConfig, OfficialConfig
 from pose_diffusion.errors import InputError
-from pose_diffusion.models import bundle
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.models.networks import build
 
 _BLOCK = {
     "self_attn.linears.3": "attention.out",
@@ -125,11 +126,11 @@ def import_official(config: OfficialConfig, model: ModelConfig, diffusion: Diffu
         "weights": "EMA" if config.ema else "raw, as published evaluation takes them",
     }
     provenance |= {f"{key}_sha256": storage.sha256(path) for key, path in zip(("lifter", "denoiser"), paths, strict=False)}
-    lifter = bundle.build(Lifter, model, lifter_state(weights[0], model, paths[0]), paths[0]).state_dict()
+    lifter = build(Lifter, model, lifter_state(weights[0], model, paths[0]), paths[0]).state_dict()
     denoiser = None
     if config.denoiser:
-        denoiser = bundle.build(Denoiser, model, denoiser_state(weights[1], model, paths[1]), paths[1]).state_dict()
-    bundle.save_bundle(config.output, model, diffusion, lifter, denoiser, provenance)
+        denoiser = build(Denoiser, model, denoiser_state(weights[1], model, paths[1]), paths[1]).state_dict()
+    save_bundle(config.output, model, diffusion, lifter, denoiser, provenance)
     return model
 
 

@@ -10,9 +10,9 @@ import torch
 import yaml
 
 from pose_diffusion import storage
+from pose_diffusion.bundle import Bundle, content_hash, load_bundle, save_bundle
 from pose_diffusion.config import DiffusionConfig, ModelConfig
 from pose_diffusion.errors import InputError
-from pose_diffusion.models.bundle import Bundle, content_hash, load_bundle, save_bundle
 
 
 def _save(bundle: Bundle, folder: Path, lifter_only: bool = False, **replaced: object) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from pose_diffusion.bundle import Bundle, load_bundle
 from pose_diffusion.config import DiffusionConfig, ModelConfig, OfficialConfig
 from pose_diffusion.errors import InputError
-from pose_diffusion.models.bundle import Bundle, load_bundle
-from pose_diffusion.models.official import import_official, read_checkpoint
+from pose_diffusion.official import import_official, read_checkpoint
 
 Import = Callable[..., ModelConfig]
 Change = Callable[[dict], None]
@@ -170,7 +170,7 @@ def test_the_job_leaves_with_2_and_one_line_for_bad_input(tmp_path: Path) -> Non
 
 
 def _job(*overrides: str) -> tuple[int, str]:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[1]
     done = subprocess.run(
         [sys.executable, "jobs/import_official.py", *overrides],
         cwd=root,
