@@ -1,6 +1,6 @@
 """What is published of poses: each method's pose, their spread, and where they stand in the camera.
 
-Methods, in order: lifter, diffusion (both from the heaviest kernels), and with several hypotheses mean and, where cameras are
+Methods, in order: lifter, diffusion (both from `pose_2d`), and with several hypotheses mean and, where cameras are
 known, weighted and jointwise (see `aggregate`). The one to be pose_3d comes last; its root is fitted (see `reprojection`).
 """
 
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pose_diffusion import aggregate
-from pose_diffusion.data.mixture import heaviest
+from pose_diffusion.data.mixture import Pose2D, single
 from pose_diffusion.lifting import lift
 from pose_diffusion.models.networks import Networks
 from pose_diffusion.reprojection import fit_root, joint_log_likelihood
@@ -34,12 +34,14 @@ class Settings:
     reproject: bool = False
     eta: float | None = None
     rows: int | None = None
+    pose_2d: Pose2D = "heaviest"
 
 
 @dataclass(frozen=True)
 class Estimate:
     """poses: method -> (N, 17, 3) metres, pose_3d's last. spread_mm: (N, 17). hypotheses: (N, H, 17, 3) or None.
 
+    pose_2d: (N, 17, 2), what the first two methods lifted, normalised screen.
     root_3d: (N, 3) metres, NaN where the camera is unknown; None where no camera is known.
     """
 
@@ -47,6 +49,7 @@ class Estimate:
     spread_mm: Tensor
     hypotheses: Tensor | None
     root_3d: Tensor | None
+    pose_2d: Tensor
 
     @staticmethod
     def joined(parts: Sequence[Estimate]) -> Estimate:
@@ -58,6 +61,7 @@ class Estimate:
             spread_mm=torch.cat([part.spread_mm.cpu() for part in parts]),
             hypotheses=torch.cat(hypotheses) if hypotheses else None,
             root_3d=torch.cat(roots) if roots else None,
+            pose_2d=torch.cat([part.pose_2d.cpu() for part in parts]),
         )
 
 
@@ -66,9 +70,19 @@ def estimate(
     networks: Networks, mixture: Tensor, settings: Settings, keys: Tensor, intrinsic: Tensor | None = None
 ) -> Estimate:
     """mixture (N, 17, K, 5), keys (N,) of the draws, intrinsic (N, 9), NaN where unknown, None where no camera is known."""
-    lifted = lift(networks, mixture, settings.flips, settings.hypotheses, eta=settings.eta, rows=settings.rows, keys=keys)
+    lifted = lift(
+        networks,
+        mixture,
+        settings.flips,
+        settings.hypotheses,
+        eta=settings.eta,
+        rows=settings.rows,
+        keys=keys,
+        pose_2d=settings.pose_2d,
+    )
     mixture = mixture.to(lifted.pose_3d.device)
     intrinsic = None if intrinsic is None else intrinsic.to(mixture.device)
+    uv, sigma = single(mixture, settings.pose_2d).split(2, -1)  # each (N, 17, 2)
     hypotheses = lifted.hypotheses
     poses = {"lifter": lifted.lifter_pose}
     if networks.denoiser is not None:
@@ -76,20 +90,18 @@ def estimate(
     if hypotheses is not None:
         found = {"mean": aggregate.mean(hypotheses)}
         if settings.reproject and intrinsic is not None:
-            likelihood = _likelihood(hypotheses, mixture, intrinsic)
+            likelihood = _likelihood(hypotheses, uv, sigma, mixture, intrinsic)
             found["weighted"] = aggregate.weighted(hypotheses, likelihood)
             found["jointwise"] = aggregate.jointwise(hypotheses, likelihood)
         poses |= found
         poses[settings.aggregate] = poses.pop(settings.aggregate)  # to the end
     root = None
     if intrinsic is not None:
-        uv, sigma = heaviest(mixture).split(2, -1)
         root = fit_root(list(poses.values())[-1], uv, intrinsic, sigma)
-    return Estimate(poses, lifted.spread * _MM, hypotheses, root)
+    return Estimate(poses, lifted.spread * _MM, hypotheses, root, uv)
 
 
-def _likelihood(hypotheses: Tensor, mixture: Tensor, intrinsic: Tensor) -> Tensor:
+def _likelihood(hypotheses: Tensor, uv: Tensor, sigma: Tensor, mixture: Tensor, intrinsic: Tensor) -> Tensor:
     """(N, H, 17): of each hypothesis, standing where it fits the image best."""
-    uv, sigma = heaviest(mixture)[:, None].split(2, -1)  # each (N, 1, 17, 2)
-    root = fit_root(hypotheses, uv, intrinsic[:, None], sigma)
+    root = fit_root(hypotheses, uv[:, None], intrinsic[:, None], sigma[:, None])
     return joint_log_likelihood(hypotheses, root, mixture[:, None], intrinsic[:, None])

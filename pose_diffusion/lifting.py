@@ -3,7 +3,7 @@
     pelvis-centred lifter pose -> x_start = (uv, xyz) -> DDIM guided by uv -> xyz of the last sample, pelvis-centred
 
 Flip averaging runs each pose and its mirror image in one doubled batch and averages the two in one frame. Of several
-hypotheses the first starts from each joint's heaviest kernel, the others from kernels drawn by weight.
+hypotheses the first starts from each joint's heaviest kernel or its mixture's mean, the others from kernels drawn by weight.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pose_diffusion import draws, skeleton
-from pose_diffusion.data.mixture import draw_kernel, heaviest
+from pose_diffusion.data.mixture import Pose2D, draw_kernel, single
 from pose_diffusion.diffusion.noise import Source, noise_scale
 from pose_diffusion.errors import InputError
 from pose_diffusion.metrics import centre
@@ -46,12 +46,14 @@ def lift(
     generator: torch.Generator | None = None,
     rows: int | None = None,
     keys: Tensor | None = None,
+    pose_2d: Pose2D = "heaviest",
 ) -> Lifted:
     """Lifts 2D poses uv (N, 17, 2) or mixtures (N, 17, K, 5), in normalised screen units.
 
     steps, eta: DDIM's, by default the settings'. generator: of the draws, on the poses' device; by default a new one with
     seed 0. keys: (N,) int64, in place of a generator: what a pose draws is a function of its key, whatever stands beside it.
     rows: poses of every network pass, flips and hypotheses counted, the last one padded; by default what suits the device.
+    pose_2d: of a mixture, what the first hypothesis starts from: each joint's heaviest kernel or its mixture's mean.
     Raises InputError for another shape, and for hypotheses that could not differ (no mixture, and eta is 0).
     """
     if networks.lifter.training:
@@ -62,7 +64,7 @@ def lift(
         generator = generator or torch.Generator(poses.device).manual_seed(0)
     else:  # one key a hypothesis
         keys = draws.mix(keys.to(poses.device)[:, None], torch.arange(hypotheses, device=poses.device))
-    uv, sigma = _starts(poses, hypotheses, eta, generator, keys)  # (N, H, 17, 2)
+    uv, sigma = _starts(poses, hypotheses, eta, generator, keys, pose_2d)  # (N, H, 17, 2)
     if networks.diffusion.noise_scale == "constant":
         sigma = None
     size = max(1, (rows or suitable_rows(poses.device)) // (2 if flips else 1))
@@ -109,7 +111,7 @@ class _KeyedNoise:
 
 
 def _starts(
-    poses: Tensor, hypotheses: int, eta: float, generator: torch.Generator | None, keys: Tensor | None
+    poses: Tensor, hypotheses: int, eta: float, generator: torch.Generator | None, keys: Tensor | None, pose_2d: Pose2D
 ) -> tuple[Tensor, Tensor | None]:
     """The 2D poses that the hypotheses start from (N, H, 17, 2), and their sigma where mixtures are given."""
     if hypotheses < 1:
@@ -120,7 +122,7 @@ def _starts(
         return poses[:, None].expand(-1, hypotheses, -1, -1), None
     if poses.dim() != 4 or poses.shape[1] != skeleton.N_JOINTS or poses.shape[3] != 5:
         raise InputError(f"2D poses have shape {tuple(poses.shape)}, expected (N, 17, 2) or (N, 17, K, 5)")
-    kernels = heaviest(poses)[:, None]  # (N, 1, 17, 4)
+    kernels = single(poses, pose_2d)[:, None]  # (N, 1, 17, 4)
     if hypotheses > 1:
         draw = None if keys is None else draws.uniform(keys[:, 1:], (skeleton.N_JOINTS,))
         drawn = draw_kernel(poses[:, None].expand(-1, hypotheses - 1, -1, -1, -1), generator, draw)

@@ -6,7 +6,7 @@ import torch
 from pose_diffusion import aggregate
 from pose_diffusion.bundle import Bundle
 from pose_diffusion.camera import h36m_cameras
-from pose_diffusion.data.mixture import heaviest
+from pose_diffusion.data.mixture import heaviest, overall
 from pose_diffusion.estimate import Estimate, Settings, estimate
 from pose_diffusion.lifting import lift
 from pose_diffusion.reprojection import fit_root
@@ -72,6 +72,16 @@ def test_the_chosen_aggregate_comes_last(bundle: Bundle, mixture: torch.Tensor, 
     found = estimate(bundle, mixture, dataclasses.replace(SEVERAL, aggregate=choice), KEYS, intrinsic)
     assert list(found.poses)[-1] == choice
     assert set(found.poses) == {"lifter", "diffusion", "mean", "weighted", "jointwise"}
+
+
+def test_the_mixtures_mean_is_lifted_told_and_stands_in_the_camera(
+    bundle: Bundle, mixture: torch.Tensor, intrinsic: torch.Tensor
+) -> None:
+    found = estimate(bundle, mixture, Settings(pose_2d="mean"), KEYS, intrinsic)
+    uv, sigma = overall(mixture).split(2, -1)
+    torch.testing.assert_close(found.pose_2d, uv)
+    torch.testing.assert_close(found.poses["diffusion"], lift(bundle, uv).pose_3d, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found.root_3d, fit_root(found.poses["diffusion"], uv, intrinsic, sigma))
 
 
 def test_diffusion_is_the_hypothesis_of_the_heaviest_kernels(bundle: Bundle, mixture: torch.Tensor) -> None:

@@ -77,6 +77,13 @@ def test_one_hypothesis_is_the_heaviest_kernels_and_has_no_spread(
     torch.testing.assert_close(lifted.pose_3d, lift(bundle, uv).pose_3d)
 
 
+def test_the_mixtures_mean_is_lifted_as_that_pose(bundle: Bundle, mixture: torch.Tensor) -> None:
+    mean = (mixture[..., :1] * mixture[..., 1:3]).sum(-2)
+    torch.testing.assert_close(lift(bundle, mixture, pose_2d="mean").pose_3d, lift(bundle, mean).pose_3d)
+    several = lift(bundle, mixture, hypotheses=3, pose_2d="mean").hypotheses
+    torch.testing.assert_close(several[:, 0], lift(bundle, mean).pose_3d, rtol=0, atol=1e-5)
+
+
 def test_hypotheses_differ_and_the_first_is_the_heaviest_kernels(bundle: Bundle, mixture: torch.Tensor) -> None:
     lifted, one = lift(bundle, mixture, hypotheses=4), lift(bundle, mixture)
     assert lifted.hypotheses.shape == (6, 4, 17, 3)

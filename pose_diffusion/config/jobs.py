@@ -149,6 +149,8 @@ class InferConfig(Section):
     """Poses in every pass of the networks, mirror images and hypotheses counted; 0 takes what suits the device."""
     flips: bool = True
     """Average with the prediction of the mirrored pose."""
+    pose_2d: Literal["heaviest", "mean"] = "heaviest"
+    """What of a mixture is lifted: each joint's heaviest kernel, as published, or its mixture's mean."""
     hypotheses: Count = 1
     """Poses drawn for each input; above 1 each starts from its own draw of the mixture's kernels."""
     aggregate: Literal["mean", "weighted", "jointwise"] = "mean"

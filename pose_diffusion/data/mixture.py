@@ -6,10 +6,13 @@ Functions on whole batches: numpy where shards are made, torch where they are co
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 
 WEIGHT, MEAN, SIGMA = slice(0, 1), slice(1, 3), slice(3, 5)
+Pose2D = Literal["heaviest", "mean"]
 
 
 def normalise(mixture: np.ndarray, in_place: bool = False) -> np.ndarray:
@@ -86,6 +89,19 @@ def pixels_to_screen(mixture: np.ndarray, width: int, height: int, sigma_in_pixe
 def heaviest(mixture: torch.Tensor) -> torch.Tensor:
     """Mean and sigma of each joint's first kernel. (..., K, 5) -> (..., 4)."""
     return mixture[..., 0, 1:]
+
+
+def overall(mixture: torch.Tensor) -> torch.Tensor:
+    """Mean and sigma of each joint's whole mixture. (..., K, 5) -> (..., 4)."""
+    weight, mean, sigma = mixture.split((1, 2, 2), -1)
+    centre = (weight * mean).sum(-2, keepdim=True)
+    variance = (weight * (sigma.square() + (mean - centre).square())).sum(-2)
+    return torch.cat([centre.squeeze(-2), variance.sqrt()], -1)
+
+
+def single(mixture: torch.Tensor, which: Pose2D) -> torch.Tensor:
+    """One Gaussian a joint, its mean and sigma: the heaviest kernel's, or those of the whole. (..., K, 5) -> (..., 4)."""
+    return heaviest(mixture) if which == "heaviest" else overall(mixture)
 
 
 def draw_kernel(

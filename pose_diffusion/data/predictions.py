@@ -1,7 +1,7 @@
 """The prediction shard: a Parquet file with a row for each row of the pose shard of the same name, in its order.
 
 Columns: subject, action, camera, frame, width, height as in the input; then fixed-shape tensors of float32
-    pose_2d      (17, 2)     what was lifted: the heaviest kernel's mean, normalised screen
+    pose_2d      (17, 2)     what was lifted (infer.pose_2d), normalised screen
     pose_3d      (17, 3)     metres, camera frame, minus the pelvis
     spread_mm    (17)        RMS distance of the hypotheses' joints from their mean, times a scale; 0 with one hypothesis
     truth_3d     (17, 3)     as pose_3d; null where unknown
@@ -78,12 +78,14 @@ def build(
     hypotheses: np.ndarray | torch.Tensor | None = None,
     keep_hypotheses: bool = False,
     root_3d: np.ndarray | torch.Tensor | None = None,
+    pose_2d: np.ndarray | torch.Tensor | None = None,
 ) -> pa.Table:
     """Predictions for rows of a pose shard, with their errors where the truth is known.
 
     poses: method -> (N, 17, 3) metres; the last is the one to publish as pose_3d. spread_mm: (N, 17), None is 0.
     hypotheses: (N, H, 17, 3) metres; with H > 1 they give the oracle's errors, and are kept if asked. root_3d: (N, 3)
-    metres, NaN where the camera is unknown; None where no camera is known.
+    metres, NaN where the camera is unknown; None where no camera is known. pose_2d: (N, 17, 2) that was lifted, None is the
+    heaviest kernels.
     Raises RunError for a pose that is not finite.
     """
     centred = {method: _centre(pose) for method, pose in poses.items()}  # each (N, 17, 3)
@@ -96,9 +98,10 @@ def build(
             raise RunError(f"row {int((~finite).int().argmax())}: the {method}'s pose is not finite")
     spread = np.zeros((len(rows), N_JOINTS), np.float32) if spread_mm is None else np.asarray(spread_mm)
 
+    seen = tensor_values(rows["mixture"])[:, :, 0, MEAN] if pose_2d is None else np.asarray(pose_2d)
     columns = {name: rows[name] for name in COPIED}
     columns |= {
-        "pose_2d": tensor_column(tensor_values(rows["mixture"])[:, :, 0, MEAN], len(rows), (N_JOINTS, 2)),
+        "pose_2d": tensor_column(seen, len(rows), (N_JOINTS, 2)),
         "pose_3d": tensor_column(centred[final].numpy(), len(rows), _POSE),
         "spread_mm": tensor_column(spread, len(rows), (N_JOINTS,)),
         "truth_3d": _nullable(truth, known),

@@ -109,6 +109,7 @@ class ShardLifter:
             reproject=task.reproject,
             eta=infer.eta,
             rows=self.rows,
+            pose_2d=infer.pose_2d,
         )
         self.device = threading.Lock()
 
@@ -135,7 +136,7 @@ class ShardLifter:
                 found = self._estimate(rows, file.path)
             keep = self.task.infer.keep_hypotheses
             spread_mm = found.spread_mm * self.task.infer.spread_scale
-            table = predictions.build(rows, found.poses, spread_mm, found.hypotheses, keep, found.root_3d)
+            table = predictions.build(rows, found.poses, spread_mm, found.hypotheses, keep, found.root_3d, found.pose_2d)
             patiently(lambda: predictions.write(output, table, {RUN: self.task.run}), self.task.infer.retries)
             return Outcome(file.path, count, partial=partial.of_table(table, output))
         except Exception as error:

@@ -41,7 +41,7 @@ _ONE_FOR_ALL = {
     "train.device",
 }
 _SAMPLING_KEYS = ("sampling", "window", "count", "step_list", "eta")
-SAMPLING = (*(f"diffusion.{key}" for key in _SAMPLING_KEYS), "infer.flips", "infer.hypotheses")
+SAMPLING = (*(f"diffusion.{key}" for key in _SAMPLING_KEYS), "infer.flips", "infer.hypotheses", "infer.pose_2d")
 
 
 @dataclass(frozen=True)

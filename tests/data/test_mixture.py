@@ -77,6 +77,21 @@ def test_joints_are_drawn_independently():
     assert (drawn.std(1) > 0).float().mean() > 0.99
 
 
+def test_mean_and_sigma_of_the_whole_are_those_of_points_drawn_from_it():
+    given = torch.from_numpy(mixture.normalise(random_mixture((1, 2), 3)))
+    generator = torch.Generator().manual_seed(0)
+    kernels = mixture.draw_kernel(given.expand(200_000, 2, 3, 5), generator)
+    points = kernels[..., :2] + kernels[..., 2:] * torch.randn(kernels.shape[:-1] + (2,), generator=generator)
+    expected = torch.cat([points.mean(0), points.std(0)], -1)
+    torch.testing.assert_close(mixture.overall(given)[0], expected, rtol=0, atol=0.01)
+
+
+def test_the_whole_of_one_kernel_is_that_kernel():
+    given = torch.from_numpy(random_mixture((3,), 1))
+    given[..., 0] = 1
+    torch.testing.assert_close(mixture.single(given, "mean"), mixture.single(given, "heaviest"))
+
+
 def test_the_heaviest_kernel_is_the_first():
     given = torch.from_numpy(mixture.normalise(random_mixture()))
     torch.testing.assert_close(mixture.heaviest(given), given[..., 0, 1:])

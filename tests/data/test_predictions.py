@@ -45,6 +45,12 @@ def test_pose_2d_is_the_heaviest_kernels_mean() -> None:
     np.testing.assert_array_equal(pose_2d, tensor_values(rows["mixture"])[:, :, 0, 1:3])
 
 
+def test_pose_2d_is_what_was_lifted_where_that_is_said() -> None:
+    lifted = torch.randn(ROWS, 17, 2)
+    pose_2d = tensor_values(predictions.build(shard(), poses(), pose_2d=lifted)["pose_2d"])
+    np.testing.assert_array_equal(pose_2d, lifted.numpy())
+
+
 def test_pose_3d_is_the_last_methods_pose_minus_its_pelvis() -> None:
     given = poses()
     pose_3d = tensor_values(predictions.build(shard(), given)["pose_3d"])
