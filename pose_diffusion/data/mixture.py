@@ -94,6 +94,7 @@ def heaviest(mixture: torch.Tensor) -> torch.Tensor:
 def overall(mixture: torch.Tensor) -> torch.Tensor:
     """Mean and sigma of each joint's whole mixture. (..., K, 5) -> (..., 4)."""
     weight, mean, sigma = mixture.split((1, 2, 2), -1)
+    weight = weight / weight.sum(-2, keepdim=True)  # rounding may leave them off 1
     centre = (weight * mean).sum(-2, keepdim=True)
     variance = (weight * (sigma.square() + (mean - centre).square())).sum(-2)
     return torch.cat([centre.squeeze(-2), variance.sqrt()], -1)

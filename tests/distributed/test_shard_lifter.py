@@ -12,9 +12,10 @@ import pytest
 import torch
 
 from pose_diffusion import storage
+from pose_diffusion.bundle import load_bundle
 from pose_diffusion.camera import Camera, h36m_cameras
 from pose_diffusion.config import InferConfig
-from pose_diffusion.data import predictions, schema
+from pose_diffusion.data import predictions, schema, shards
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.data.schema import tensor_values
 from pose_diffusion.distributed.shard_lifter import ShardLifter, Task, finished, row_intrinsics, row_keys
@@ -99,6 +100,22 @@ def test_hypotheses_are_kept_where_asked(bundle: str, tmp_path: Path) -> None:
     hypotheses = tensor_values(table["hypotheses"])
     np.testing.assert_allclose(hypotheses.mean(1), tensor_values(table["pose_3d"]), atol=1e-6)
     assert (np.linalg.norm(hypotheses[:, 0] - hypotheses[:, 1], axis=-1)[:, 1:] > 0).all()
+
+
+def test_the_mixtures_mean_is_lifted_and_published_as_what_was_lifted(bundle: str, tmp_path: Path) -> None:
+    manifest = write_archive(tmp_path / "archive", files=1)
+    poses = {}
+    for way in ("heaviest", "mean"):
+        job = task(bundle, tmp_path / "archive", tmp_path / way, pose_2d=way)
+        ShardLifter(job).lift(manifest.files[0])
+        table = predictions.read(job.output(manifest.files[0]))
+        poses[way] = tensor_values(table["pose_3d"])
+    mixture = tensor_values(shards.read(job.source(manifest.files[0]))["mixture"])
+    mean = (mixture[..., :1] * mixture[..., 1:3]).sum(-2)
+    np.testing.assert_allclose(tensor_values(table["pose_2d"]), mean, atol=1e-6)
+    lifted = load_bundle(bundle).lift(torch.from_numpy(mean))
+    np.testing.assert_allclose(poses["mean"], lifted.pose_3d.numpy(), atol=1e-5)
+    assert np.abs(poses["mean"] - poses["heaviest"]).max() > 1e-3
 
 
 def test_a_full_disk_is_told_apart_from_other_failures(bundle: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
