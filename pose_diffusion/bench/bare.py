@@ -82,7 +82,16 @@ def lifting(config: Config, device: torch.device) -> Callable[[], int]:
 
     def call() -> int:
         with torch.autocast(device.type, torch.bfloat16, enabled=infer.precision == "bf16"):
-            lift(both, mixture, infer.flips, infer.hypotheses, eta=infer.eta, rows=infer.batch or None, keys=keys)
+            lift(
+                both,
+                mixture,
+                infer.flips,
+                infer.hypotheses,
+                eta=infer.eta,
+                rows=infer.batch or None,
+                keys=keys,
+                pose_2d=infer.pose_2d,
+            )
         return rows
 
     return call

@@ -16,9 +16,10 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor, inplace: bool = False) -> Tensor:
+        """inplace: x may be overwritten, where that saves memory and the time that memory takes."""
         if not self.training or self.p == 0:
             return x
-        if not _on_cpu(x):
+        if not _draws_bits(x):
             return F.dropout(x, self.p)
         mask = self._mask(x)
         return x.mul_(mask) if inplace else x * mask
@@ -27,7 +28,7 @@ class Dropout(nn.Module):
         """x + dropout(change), with no memory for the second."""
         if not self.training or self.p == 0:
             return x + change
-        if not _on_cpu(change):
+        if not _draws_bits(change):
             return x + F.dropout(change, self.p)
         return torch.addcmul(x, change, self._mask(change))
 
@@ -38,8 +39,9 @@ class Dropout(nn.Module):
         return keep.mul_(1 / (1 - self.p))
 
 
-def _on_cpu(x: Tensor) -> bool:
-    return x.device.type == "cpu" and not torch.compiler.is_compiling()  # a compiler fuses its own draws
+def _draws_bits(x: Tensor) -> bool:
+    """Whether x is dropped by bits of our own, not by its device's or compiler's draws."""
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def _bits(x: Tensor) -> Tensor:

@@ -26,10 +26,9 @@ def read_held_out(config: Config, selection: Selection) -> tuple[Tensor, Tensor]
 
 def error(bundle: Bundle, config: Config, mixture: Tensor, truth: Tensor) -> tuple[float, float]:
     """MPJPE in mm of poses lifted as diffusion.* and infer's flips, hypotheses and pose_2d say, and the seconds it took."""
-    start = time.monotonic()
+    infer, start = config.infer, time.monotonic()
     changed = dataclasses.replace(bundle, diffusion=config.diffusion)
-    generator = torch.Generator(bundle.device).manual_seed(config.infer.seed)
-    infer = config.infer
+    generator = torch.Generator(bundle.device).manual_seed(infer.seed)
     lifted = changed.lift(mixture, infer.flips, infer.hypotheses, generator=generator, pose_2d=infer.pose_2d)
     mpjpe = metrics.mpjpe(lifted.pose_3d, truth.to(bundle.device)).double().mean()
     return float(mpjpe), time.monotonic() - start
