@@ -90,7 +90,7 @@ def compare(count: int = 1000, kernels: int = 5, points: int = 10_000, seed: int
             for maps in batches
         )
         try:
-            import sklearn.mixture  # noqa: F401
+            fit_by_scikit(points_of(batches[0][0], points), kernels)  # loads what is loaded once
             from threadpoolctl import threadpool_limits  # comes with scikit-learn: neither is there unless tests are to run
         except ImportError:
             return Comparison(seconds, first_seconds, None, np.full(count, math.nan))

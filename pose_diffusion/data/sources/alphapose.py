@@ -15,7 +15,7 @@ from pose_diffusion.config import Config
 from pose_diffusion.data.layouts import COCO_17, HALPE_26
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import archive, parsing
-from pose_diffusion.data.sources.archive import Detections
+from pose_diffusion.data.sources.detections import Detections, fit_layout
 from pose_diffusion.errors import InputError
 
 
@@ -35,7 +35,7 @@ def read(config: Config, path: str) -> Detections:
     images = [parsing.field(p, "image_id", (str, int), at) for p, at in zip(people, where, strict=True)]
     rows = [parsing.field(p, "keypoints", list, at) for p, at in zip(people, where, strict=True)]
     points = parsing.keypoints(rows, lambda index: f"{where[index]}, keypoints")
-    layout, points = archive.fit_layout(config.alphapose, points, (COCO_17, HALPE_26), path) if people else (COCO_17, points)
+    layout, points = fit_layout(config.alphapose, points, (COCO_17, HALPE_26), path) if people else (COCO_17, points)
     frame = np.array([parsing.frame_number(image, at) for image, at in zip(images, where, strict=True)], np.int64)
     return Detections(
         where=path,

@@ -17,7 +17,7 @@ from pose_diffusion.config import CocoConfig, Config
 from pose_diffusion.data.layouts import COCO_17, HALPE_26, Layout, by_names
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import archive, parsing
-from pose_diffusion.data.sources.archive import Detections
+from pose_diffusion.data.sources.detections import Detections, fit_layout
 from pose_diffusion.errors import InputError
 
 _VISIBILITY = np.array([0.0, 0.5, 1.0])
@@ -92,7 +92,7 @@ def _joints(path: str, points: np.ndarray, settings: CocoConfig, names: list[str
             raise InputError(f"{path}: {points.shape[1]} joints a person, but categories names {len(names)}")
         layout, places = match
         return layout, points[:, places]
-    return archive.fit_layout(settings, points, (COCO_17, HALPE_26), path)
+    return fit_layout(settings, points, (COCO_17, HALPE_26), path)
 
 
 def _names(content: dict) -> list[str] | None:

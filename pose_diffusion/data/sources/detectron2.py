@@ -15,7 +15,7 @@ from pose_diffusion.data import safe_npz
 from pose_diffusion.data.layouts import COCO_17
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import archive, parsing
-from pose_diffusion.data.sources.archive import Detections
+from pose_diffusion.data.sources.detections import Detections
 from pose_diffusion.errors import InputError
 
 _X_Y_PROBABILITY = [0, 1, 3]

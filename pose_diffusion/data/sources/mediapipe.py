@@ -17,7 +17,7 @@ from pose_diffusion.data import safe_npz
 from pose_diffusion.data.layouts import MEDIAPIPE_33
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import archive, parsing
-from pose_diffusion.data.sources.archive import Detections
+from pose_diffusion.data.sources.detections import Detections
 from pose_diffusion.errors import InputError
 
 _JOINTS = len(MEDIAPIPE_33.joints)

@@ -16,7 +16,7 @@ from pose_diffusion.config import Config
 from pose_diffusion.data.layouts import COCO_17, H36M_17, HALPE_26, by_names
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import archive, parsing
-from pose_diffusion.data.sources.archive import Detections
+from pose_diffusion.data.sources.detections import Detections, fit_layout
 from pose_diffusion.errors import InputError
 
 Frame = tuple[int, list, str]  # number, instances, place for errors
@@ -87,7 +87,7 @@ def _detections(config: Config, where: str, frames: list[Frame], names: list[str
             raise InputError(f"{where}: meta_info: the joints {', '.join(names[:5])}, ... are not those of a known layout")
         layout, points = match[0], points[:, match[1]]
     elif people:
-        layout, points = archive.fit_layout(config.mmpose, points, (COCO_17, HALPE_26), where)
+        layout, points = fit_layout(config.mmpose, points, (COCO_17, HALPE_26), where)
     tracks = [person.get("track_id") for person in people]
     tracked = bool(tracks) and all(isinstance(track, int | str) for track in tracks)
     return Detections(

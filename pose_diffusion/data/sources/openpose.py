@@ -16,7 +16,7 @@ from pose_diffusion.config import Config
 from pose_diffusion.data.layouts import BODY_25, COCO_18
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import archive, parsing
-from pose_diffusion.data.sources.archive import Detections
+from pose_diffusion.data.sources.detections import Detections, fit_layout
 from pose_diffusion.errors import InputError
 
 _NAME = re.compile(r"(?P<video>.*?)_?(?P<frame>\d+)_keypoints\.json", re.IGNORECASE)
@@ -59,7 +59,7 @@ def _video(config: Config, video: str, frames: dict[int, str]) -> Detections:
             frame_of.append(frame)
             person_of.append(f"track {identities[index]}" if tracked else str(index))
     points = parsing.keypoints(rows, places.__getitem__)
-    layout, points = archive.fit_layout(config.openpose, points, (BODY_25, COCO_18), video) if rows else (BODY_25, points)
+    layout, points = fit_layout(config.openpose, points, (BODY_25, COCO_18), video) if rows else (BODY_25, points)
     return Detections(
         where=video,
         name=parsing.stem(config, video).strip("_") or "video",

@@ -17,7 +17,7 @@ from pose_diffusion.config import Config
 from pose_diffusion.data.layouts import BODY_25, COCO_17, COCO_18, H36M_17, HALPE_26, LAYOUTS, by_names, simplified
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import archive, parsing
-from pose_diffusion.data.sources.archive import Detections
+from pose_diffusion.data.sources.detections import Detections
 from pose_diffusion.errors import InputError
 
 _CANDIDATES = (H36M_17, BODY_25, HALPE_26, COCO_17, COCO_18)
