@@ -51,8 +51,9 @@ def denoiser(model: ModelConfig) -> list[Product]:
 
 
 def encode(model: ModelConfig) -> list[Product]:
-    """The guide's input from the 2D pose: once for all the steps of a sampler."""
-    return [*convolution(N_JOINTS, 2, model.width, of_input=True), Product(2 * _NODES * N_JOINTS * model.width, 2)]
+    """What the denoiser reads of the 2D pose: once for all the steps of a sampler."""
+    embedded = [*convolution(N_JOINTS, 2, model.width, of_input=True), Product(2 * _NODES * N_JOINTS * model.width, 2)]
+    return embedded + block(_NODES, model.width)
 
 
 def denoise(model: ModelConfig) -> list[Product]:
@@ -61,7 +62,7 @@ def denoise(model: ModelConfig) -> list[Product]:
     return [
         Product(2 * N_JOINTS * 2 * 3, 1),
         *convolution(_NODES, 3, width),
-        *2 * layers * block(_NODES, width),
+        *(2 * layers - 1) * block(_NODES, width),
         *(2 * layers - 1) * pair(_NODES, width),
         *convolution(_NODES, width, 3),
         Product(2 * N_JOINTS * 6 * 5, 2),

@@ -6,12 +6,13 @@ graph layers of its own, and after each attention the branches exchange features
 
     out = out + guide;  guide = guide + out
 
-The guide's input depends on uv alone, so a sampler computes it once (`encode`) for all its steps (`denoise`).
+Before the first exchange the guide depends on uv alone, so a sampler computes it once (`encode`) for all its steps (`denoise`).
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +47,13 @@ class TimestepShifts(nn.Module):
         return self.shifts(F.silu(hidden)).view(len(t), self.pairs, 1, self.width)
 
 
+class Context(NamedTuple):
+    """The clean 2D pose as the denoiser's input is joined with it, and as the first layer is guided by it; (B, 34, C) each."""
+
+    embedded: Tensor
+    guide: Tensor
+
+
 class Denoiser(nn.Module):
     """Noise predictor on 17 joints x (u, v, x, y, z). The last layer has no pair on the guide: nothing would read it."""
 
@@ -70,19 +78,21 @@ class Denoiser(nn.Module):
         """x_t (B, 17, 5), the clean uv (B, 17, 2), t (B,) or, the same for all, (1,) -> noise (B, 17, 5)."""
         return self.denoise(x_t, self.encode(uv), t)
 
-    def encode(self, uv: Tensor) -> Tensor:
-        """The guide's input from the clean 2D pose. (B, 17, 2) -> (B, 34, C)."""
-        return mix(self.guide_spread.weight, self.guide_embed(uv)) + self.guide_spread.bias[:, None]
+    def encode(self, uv: Tensor) -> Context:
+        """What the denoiser reads of the clean 2D pose (B, 17, 2), the same for all timesteps."""
+        embedded = mix(self.guide_spread.weight, self.guide_embed(uv)) + self.guide_spread.bias[:, None]
+        return Context(embedded, self.guide_blocks[0](embedded))
 
-    def denoise(self, x_t: Tensor, context: Tensor, t: Tensor) -> Tensor:
-        """The noise in x_t (B, 17, 5), given `encode`'s context (B, 34, C) and t (B,) or (1,). Returns (B, 17, 5)."""
+    def denoise(self, x_t: Tensor, context: Context, t: Tensor) -> Tensor:
+        """The noise in x_t (B, 17, 5), given `encode`'s context and t (B,) or (1,). Returns (B, 17, 5)."""
         shifts = self.timestep(t).unbind(1)  # each (B or 1, 1, C)
         last = len(self.blocks) - 1
         nodes = torch.cat([self.lift_uv(x_t[..., :2]), x_t[..., 2:]], 1)  # (B, 34, 3)
-        guide = context
-        out = self.embed(nodes) + guide  # float32 under autocast, since the context is
+        guide = context.guide
+        out = self.embed(nodes) + context.embedded  # float32 under autocast, since the context is
         for layer, (block, guide_block, pair) in enumerate(zip(self.blocks, self.guide_blocks, self.pairs, strict=True)):
-            guide = guide_block(guide)
+            if layer > 0:  # the first one is the context's
+                guide = guide_block(guide)
             out = block(out) + guide
             if layer < last:
                 guide = self.guide_pairs[layer](guide + out, shifts[last + 1 + layer])

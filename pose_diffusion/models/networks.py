@@ -77,6 +77,7 @@ class Networks:
         """Compiles the networks at the first pass of each shape: see `compiling`. Results differ in their last bits."""
         self.lifter.forward = compiled(self.lifter.forward, self.device)  # type: ignore[method-assign]
         if self.denoiser is not None:
+            self.denoiser.encode = compiled(self.denoiser.encode, self.device)  # type: ignore[method-assign]
             self.denoiser.denoise = compiled(self.denoiser.denoise, self.device)  # type: ignore[method-assign]
 
 
