@@ -105,6 +105,8 @@ class TrainConfig(Section):
     """Decay of the moving average of the weights; 0 turns it off. The bundle holds the average."""
     flip: bool = True
     """Mirror a random half of each batch."""
+    turn: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of poses turned about the vertical by a random angle, their 2D with them; needs cameras and the pelvis' place."""
     draw: bool = True
     """Draw the 2D input from the mixture's kernels; false takes the heaviest kernel's mean."""
     precision: Literal["float32", "bf16"] = "float32"

@@ -204,10 +204,10 @@ def _footer(path: str, size: int) -> bytes:
     return _MAGIC + end[-length:]
 
 
-def find_bad(folder: str, files: SequenceOf[ShardFile], kernels: int) -> None:
-    """Reads files whole until one is bad, to name it: InputError with file, row and column; nothing where all are good."""
+def find_bad(folder: str, files: SequenceOf[ShardFile], kernels: int, columns: SequenceOf[str]) -> None:
+    """Reads these columns until a file is bad, to name it: InputError with file, row and column; nothing where all are good."""
     for file in files:
-        read(storage.join(folder, file.path), kernels=kernels, require_3d=True)
+        read(storage.join(folder, file.path), columns, kernels, require_3d=True)
 
 
 @contextlib.contextmanager

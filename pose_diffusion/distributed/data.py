@@ -7,7 +7,7 @@ device, and each epoch is a permutation of them, a function of (seed, epoch) alo
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +18,15 @@ from torch import Tensor
 
 from pose_diffusion import storage
 from pose_diffusion.config import DataConfig
-from pose_diffusion.data import schema, shards
+from pose_diffusion.data import schema, shards, views
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.draws import name_key
 from pose_diffusion.errors import InputError
 from pose_diffusion.skeleton import N_JOINTS
 
 COLUMNS = ("mixture", "pose_3d")
+READ_TO_TURN = (*COLUMNS, "root_3d")
+COLUMNS_TO_TURN = (*COLUMNS, views.COLUMN)
 
 
 def training_selection(config: DataConfig, holdout: list[str]) -> tuple[Selection, Selection | None]:
@@ -41,8 +43,10 @@ def held_out_selection(config: DataConfig, holdout: list[str]) -> Selection:
     return Selection(split="train", actions=actions, subjects=frozenset(holdout))
 
 
-def stream(folder: str, manifest: Manifest, selection: Selection, seed: int, shuffle: bool) -> ray.data.Dataset:
-    """A dataset of the selected rows' mixture and pose_3d, checked as they are read.
+def stream(
+    folder: str, manifest: Manifest, selection: Selection, seed: int, shuffle: bool, view: bool = False
+) -> ray.data.Dataset:
+    """A dataset of the selected rows' mixture, pose_3d and, if asked for, view, checked as they are read.
 
     An InputError that names file, row and column ends the execution of whoever consumes it.
     """
@@ -57,52 +61,64 @@ def stream(folder: str, manifest: Manifest, selection: Selection, seed: int, shu
         partitioning=None,
         shuffle=ray.data.FileShuffleConfig(seed=seed) if shuffle else None,
     )
-    keep = _Keep(folder, manifest.kernels, selection)
+    keep = _Keep(folder, manifest.kernels, selection, views.cameras(manifest, folder) if view else None)
     return dataset.map_batches(keep, batch_format="pyarrow", batch_size=None, zero_copy_batch=True)
 
 
 class _Keep:
     """Checks a block of rows and keeps the selected rows' columns. A plain callable, so the read task runs it in place."""
 
-    def __init__(self, folder: str, kernels: int, selection: Selection):
-        self.folder, self.kernels, self.selection = folder, kernels, selection
+    def __init__(self, folder: str, kernels: int, selection: Selection, cameras: dict[str, np.ndarray] | None):
+        self.folder, self.kernels, self.selection, self.cameras = folder, kernels, selection, cameras
+        self.columns = COLUMNS if cameras is None else READ_TO_TURN
         self.__name__ = "check_and_select"
 
     def __call__(self, table: pa.Table) -> pa.Table:
         path = table["path"][0].as_py() if len(table) else ""
         try:
-            kernels = schema.check_schema(table.schema.with_metadata(_METADATA), path, [*schema.KEYS, *COLUMNS])
+            kernels = schema.check_schema(table.schema.with_metadata(_METADATA), path, [*schema.KEYS, *self.columns])
             if kernels != self.kernels:
                 raise InputError(f"K = {kernels}")
-            schema.check_rows(table.select(COLUMNS), path, require_3d=True)
+            schema.check_rows(table.select(self.columns), path, require_3d=True)
         except InputError:
             # Blocks are cut from files, so their row numbers mean nothing: the whole file is read to name the row.
             relative = path[path.index("split=") :] if "split=" in path else path
-            shards.read(storage.join(self.folder, relative), kernels=self.kernels, require_3d=True)
+            shards.read(storage.join(self.folder, relative), self.columns, self.kernels, require_3d=True)
             raise
-        return shards.select(table, self.selection).select(COLUMNS)
+        selected = shards.select(table, self.selection)
+        if self.cameras is None:
+            return selected.select(COLUMNS)
+        return selected.select(COLUMNS).append_column(views.COLUMN, views.column(selected, self.cameras))
 
 
 _METADATA = {"pose_diffusion.version": str(schema.VERSION)}
 
 
 def cache_bytes(rows: int, kernels: int) -> int:
-    """Bytes of `rows` decoded poses with their mixtures."""
+    """Bytes of `rows` decoded poses with their mixtures, views left out."""
     return rows * N_JOINTS * (kernels * 5 + 3) * 4
 
 
 class Epochs:
-    """The epochs of one worker's part of the data: `batches(epoch)` yields (mixture (B, 17, K, 5), pose_3d (B, 17, 3)).
+    """The epochs of one worker's part of the data: `batches(epoch)` yields its columns, (mixture (B, 17, K, 5), pose_3d
+    (B, 17, 3)) or these and view (B, 15).
 
     `keep` true loads the part once, onto the device. `rows` is known after the first pass (or the load).
     """
 
     def __init__(
-        self, iterator: ray.data.DataIterator, batch: int, keep: bool, shuffle_rows: int, device: torch.device, seed: int
+        self,
+        iterator: ray.data.DataIterator,
+        batch: int,
+        keep: bool,
+        shuffle_rows: int,
+        device: torch.device,
+        seed: int,
+        columns: Sequence[str] = COLUMNS,
     ):
-        self.iterator, self.batch, self.device, self.seed = iterator, batch, device, seed
+        self.iterator, self.batch, self.device, self.seed, self.columns = iterator, batch, device, seed, columns
         self.shuffle_rows = max(shuffle_rows, batch)
-        self.kept: tuple[Tensor, Tensor] | None = None
+        self.kept: tuple[Tensor, ...] | None = None
         self.keep = keep
 
     def load(self, said: Callable[[int], None] = lambda rows: None) -> None:
@@ -116,17 +132,15 @@ class Epochs:
             said(rows)
         if not parts:
             raise InputError("a worker got no rows: fewer training files or rows than workers")
-        mixture, xyz = (torch.cat(column) for column in zip(*parts, strict=True))
-        self.kept = mixture, xyz
+        self.kept = tuple(torch.cat(column) for column in zip(*parts, strict=True))
 
-    def batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, ...]]:
         """One epoch without its first `skip` batches."""
         if self.kept is not None:
-            mixture, xyz = self.kept
             generator = torch.Generator().manual_seed(name_key(self.seed, epoch))
-            order = torch.randperm(len(xyz), generator=generator).to(self.device)
+            order = torch.randperm(len(self.kept[0]), generator=generator).to(self.device)
             for chosen in order.split(self.batch)[skip:]:
-                yield mixture[chosen], xyz[chosen]
+                yield tuple(column[chosen] for column in self.kept)
             return
         stream = self.iterator.iter_batches(
             batch_size=self.batch,
@@ -139,11 +153,11 @@ class Epochs:
             if number >= skip:
                 yield self._tensors(part)
 
-    def _tensors(self, part: dict[str, np.ndarray]) -> tuple[Tensor, Tensor]:
+    def _tensors(self, part: dict[str, np.ndarray]) -> tuple[Tensor, ...]:
         with warnings.catch_warnings():
             # Ray's blocks are read-only views of shared memory; nothing here writes to them.
             warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-            mixture, xyz = (torch.from_numpy(np.ascontiguousarray(part[name])) for name in COLUMNS)
+            columns = [torch.from_numpy(np.ascontiguousarray(part[name])) for name in self.columns]
         if self.device.type == "cuda":  # only from pinned memory does a copy go on beside the computing
-            mixture, xyz = mixture.pin_memory(), xyz.pin_memory()
-        return mixture.to(self.device, non_blocking=True), xyz.to(self.device, non_blocking=True)
+            columns = [column.pin_memory() for column in columns]
+        return tuple(column.to(self.device, non_blocking=True) for column in columns)

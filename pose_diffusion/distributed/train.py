@@ -18,10 +18,10 @@ import ray.train.torch
 from pose_diffusion import config_file, runs, storage
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
-from pose_diffusion.data import shards
+from pose_diffusion.data import shards, views
 from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
 from pose_diffusion.distributed.console import console
-from pose_diffusion.distributed.data import cache_bytes, stream, training_selection
+from pose_diffusion.distributed.data import COLUMNS, READ_TO_TURN, cache_bytes, stream, training_selection
 from pose_diffusion.distributed.job import input_error_in, ray_cluster, reason
 from pose_diffusion.distributed.scaling import reading, scaling, worker_range
 from pose_diffusion.distributed.train_loop import given_lifter, train_worker
@@ -62,6 +62,8 @@ def check_inputs(config: Config) -> Inputs:
     if holdout:
         holdout.check(manifest, f"{config.data.shards} (train.holdout_subjects)")
     selection.check(manifest, config.data.shards)
+    if config.train.turn:
+        views.check(manifest, selection, config.data.shards)
     inputs = Inputs(manifest, selection, holdout)
     shards.check_footers(config.data.shards, inputs.files, manifest.kernels)
     if config.train.lifter:
@@ -120,12 +122,14 @@ def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, 
             "holdout": inputs.holdout.model_dump() if inputs.holdout else None,
             "lines": lines,
         }
+        turn = config.train.turn > 0
+        dataset = stream(config.data.shards, manifest, inputs.selection, config.train.seed, shuffle=not keep, view=turn)
         filesystem, root = storage.arrow_filesystem(config.train.output)
         trainer = ray.train.torch.TorchTrainer(
             train_worker,
             train_loop_config=settings,
             scaling_config=scaling(config, gpu, side_by_side),
-            datasets={"train": stream(config.data.shards, manifest, inputs.selection, config.train.seed, shuffle=not keep)},
+            datasets={"train": dataset},
             dataset_config=reading(config),
             run_config=ray.train.RunConfig(
                 name="checkpoints",
@@ -141,7 +145,7 @@ def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, 
         except Exception as error:
             known = input_error_in(error)
             if known is None:
-                shards.find_bad(config.data.shards, inputs.files, manifest.kernels)
+                shards.find_bad(config.data.shards, inputs.files, manifest.kernels, READ_TO_TURN if turn else COLUMNS)
                 log.exception("train: the run failed")
                 raise RunError(f"training stopped: {reason(error)}; run the same command again to go on") from None
             raise known from None

@@ -18,7 +18,7 @@ from pose_diffusion.bundle import load_bundle, save_bundle
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import schema, shards
-from pose_diffusion.distributed.data import Epochs
+from pose_diffusion.distributed.data import COLUMNS, COLUMNS_TO_TURN, Epochs
 from pose_diffusion.distributed.job import input_error_in
 from pose_diffusion.distributed.metrics import TrainingMetrics
 from pose_diffusion.distributed.progress import Progress
@@ -74,9 +74,14 @@ def train_loop(settings: dict[str, Any]) -> None:
 
     # Data: this worker's part of the training rows, and its share of the held-out poses.
     batch = max(1, config.train.batch // world)
-    iterator = ray.train.get_dataset_shard("train")
     epochs = Epochs(
-        iterator, batch, settings["keep"], config.data.shuffle_rows, device, draws.name_key(config.train.seed, rank)
+        ray.train.get_dataset_shard("train"),
+        batch,
+        settings["keep"],
+        config.data.shuffle_rows,
+        device,
+        draws.name_key(config.train.seed, rank),
+        COLUMNS_TO_TURN if config.train.turn else COLUMNS,
     )
     loading = Progress("reading training rows", settings["rows"] // world, "rows", say=say)
     epochs.load(loading.reached)
@@ -110,7 +115,7 @@ def train_loop(settings: dict[str, Any]) -> None:
             steps = math.ceil(settings["rows"] / world / batch)
             progress = Progress(f"{stage.name} epoch {epoch + 1}", steps * batch * world, "samples", 15.0, say)
             step, before = skipped, time.monotonic()
-            for rows_2d, rows_3d in epochs.batches(epoch + index * 1_000_003, skip=skipped):
+            for rows_2d, rows_3d, *view in epochs.batches(epoch + index * 1_000_003, skip=skipped):
                 wait = time.monotonic() - before
                 waited += wait
 
@@ -120,7 +125,8 @@ def train_loop(settings: dict[str, Any]) -> None:
                 generator = torch.Generator(device).manual_seed(seed)
                 for group in optimiser.param_groups:
                     group["lr"] = stages.learning_rate(config, epoch + step / max(steps, 1), stage.epochs)
-                poses = make_batch(rows_2d, rows_3d, config.train.draw, config.train.flip, generator)
+                train = config.train
+                poses = make_batch(rows_2d, rows_3d, train.draw, train.flip, generator, view[0] if view else None, train.turn)
                 if denoiser and config.train.denoiser_errors == "lifter":
                     poses = poses.lift(lifter, pass_rows(config.train, device, len(poses)))
                 total += training_step(stage, network, parallel, optimiser, ema, poses, config, generator)

@@ -1,4 +1,4 @@
-"""From shard rows to what the networks train on: the 2D input drawn from the mixture, and mirrored at random."""
+"""From shard rows to what the networks train on: the 2D input drawn from the mixture, turned and mirrored at random."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pose_diffusion.data import mixture as mixtures
+from pose_diffusion.data import views
 from pose_diffusion.metrics import centre
 from pose_diffusion.skeleton import FLIP
 
@@ -41,12 +42,25 @@ class Batch:
         return replace(self, lifted=torch.cat([centre(lifter(uv).float()) for uv in self.uv.split(rows)]))
 
 
-def make_batch(mixture: Tensor, xyz: Tensor, draw: bool, flip: bool, generator: torch.Generator) -> Batch:
-    """Draws a kernel a joint (or takes the heaviest) and mirrors a random half of the poses (left and right swap).
+def make_batch(
+    mixture: Tensor,
+    xyz: Tensor,
+    draw: bool,
+    flip: bool,
+    generator: torch.Generator,
+    view: Tensor | None = None,
+    turned: float = 0.0,
+) -> Batch:
+    """Draws a kernel a joint (or takes the heaviest), turns a random share `turned` of the poses by random angles about the
+    vertical and mirrors a random half (left and right swap).
 
-    mixture: (B, 17, K, 5); xyz: (B, 17, 3); both on the generator's device.
+    mixture: (B, 17, K, 5); xyz: (B, 17, 3); view: (B, 15) of `data.views`, for turning; all on the generator's device.
     """
     kernel = mixtures.draw_kernel(mixture, generator) if draw else mixtures.heaviest(mixture)  # (B, 17, 4)
+    if view is not None:
+        chance, place = torch.rand(2, len(xyz), generator=generator, device=xyz.device)
+        uv, xyz = views.turn(kernel[..., :2], xyz, view, torch.where(chance < turned, 2 * torch.pi * place, 0.0))
+        kernel = torch.cat([uv, kernel[..., 2:]], -1)
     if flip:
         order = torch.tensor(FLIP, device=xyz.device)
         chosen = torch.rand(len(xyz), 1, 1, generator=generator, device=xyz.device) < 0.5

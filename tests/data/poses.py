@@ -27,15 +27,21 @@ def sequence(subject="S1", action="Walking 1", camera="c1", rows=20, kernels=3, 
     )
 
 
-def write_folder(folder, files: dict[str, list[Sequence]]) -> Manifest:
-    """Writes 'split=train/part-00000.parquet' -> sequences, and the manifest."""
+def write_folder(folder, files: dict[str, list[Sequence]], cameras: dict[str, dict] | None = None) -> Manifest:
+    """Writes 'split=train/part-00000.parquet' -> sequences, and the manifest, which describes 'subject/camera' -> camera."""
     written = [
         shards.write(str(folder), path, path.split("/")[0].removeprefix("split="), sequences)
         for path, sequences in files.items()
     ]
     kernels = next(iter(files.values()))[0].mixture.shape[2]
     manifest = Manifest(
-        version=schema.VERSION, kernels=kernels, joints=list(JOINTS), cameras={}, source={}, settings={}, files=written
+        version=schema.VERSION,
+        kernels=kernels,
+        joints=list(JOINTS),
+        cameras=cameras or {},
+        source={},
+        settings={},
+        files=written,
     )
     manifests.write(str(folder), manifest)
     return manifest

@@ -215,7 +215,7 @@ def test_finding_the_bad_file_names_its_row(folder):
     manifest = manifests.read(folder)
     rewrite(f"{folder}/{TRAIN}", with_mixture(lambda m: m.__setitem__((3, 0, 0, 1), np.nan)))
     with pytest.raises(InputError, match=r"part-00000\.parquet: row 3, column 'mixture'"):
-        shards.find_bad(folder, [f for f in manifest.files if f.split == "train"], 3)
+        shards.find_bad(folder, [f for f in manifest.files if f.split == "train"], 3, ["mixture", "pose_3d"])
 
 
 class TestFolder:

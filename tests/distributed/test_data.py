@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from pathlib import Path
@@ -13,9 +14,10 @@ import torch
 
 from pose_diffusion.bench import archive
 from pose_diffusion.bench.memory import Memory, memory_mib
+from pose_diffusion.camera import Camera, h36m_cameras
 from pose_diffusion.config import DataConfig
 from pose_diffusion.data.manifest import Selection
-from pose_diffusion.distributed.data import Epochs, stream, training_selection
+from pose_diffusion.distributed.data import COLUMNS_TO_TURN, Epochs, stream, training_selection
 from pose_diffusion.distributed.job import input_error_in
 from pose_diffusion.errors import InputError
 from tests.data.poses import sequence, write_folder
@@ -116,6 +118,38 @@ def test_tensors_have_the_shapes_of_the_contract(ray_session, folder):
     mixture, xyz = next(iter(epochs(dataset(folder), False).batches(0)))
     assert mixture.shape == (16, 17, 3, 5) and xyz.shape == (16, 17, 3)
     assert mixture.dtype == xyz.dtype == torch.float32
+
+
+def turning(path, manifest, rows=50):
+    dataset = stream(path, manifest, Selection(split="train"), 0, shuffle=False, view=True)
+    source = Epochs(dataset.iterator(), rows, True, rows, torch.device("cpu"), 0, COLUMNS_TO_TURN)
+    source.load()
+    return next(iter(source.batches(0)))
+
+
+def test_rows_come_with_their_own_views(ray_session, tmp_path):
+    cameras = {f"S1/{name}": camera.to_dict() for name, camera in h36m_cameras()["S1"].items()}
+    made = [sequence("S1", camera=name.split("/")[1], rows=25) for name in sorted(cameras)[:2]]
+    _, xyz, view = turning(str(tmp_path), write_folder(tmp_path, {"split=train/part-00000.parquet": made}, cameras))
+    assert view.shape == (50, 15)
+    for one in made:
+        mine = (xyz[:, None] == torch.from_numpy(one.pose_3d)).flatten(2).all(2)  # (50, 25)
+        assert mine.sum() == 25
+        row, frame = mine.nonzero().T
+        np.testing.assert_array_equal(view[row, :3], one.root_3d[frame])
+        intrinsic = Camera.from_dict(cameras[f"S1/{one.camera}"]).intrinsic
+        np.testing.assert_allclose(view[row, 6:], np.tile(intrinsic, (25, 1)), rtol=1e-6)
+
+
+def test_a_pose_whose_place_is_unknown_cannot_be_turned(ray_session, tmp_path):
+    cameras = {"S1/c1": next(iter(h36m_cameras()["S1"].values())).to_dict()}
+    made = dataclasses.replace(sequence("S1", rows=5), root_3d=None)
+    manifest = write_folder(tmp_path, {"split=train/part-00000.parquet": [made]}, cameras)
+    with pytest.raises(InputError, match="row 0, column 'root_3d': is null, and training needs it"):
+        turning(str(tmp_path), manifest)
+    source = epochs(dataset((str(tmp_path), manifest)), True, 5)
+    source.load()
+    assert len(next(iter(source.batches(0)))) == 2  # not turned it trains
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ import torch
 
 from pose_diffusion import config_file
 from pose_diffusion.bundle import load_bundle
+from pose_diffusion.camera import h36m_cameras
 from pose_diffusion.config import Config
 from pose_diffusion.distributed.metrics import EXPORTED
 from pose_diffusion.distributed.train import train
@@ -215,6 +217,20 @@ def test_bf16_stays_near_float32(on_a_given_lifter):
     assert ours != theirs
 
 
+def test_turned_poses_train(ray_session, tmp_path):
+    made = dataclasses.replace(sequence("S1", rows=64), root_3d=np.tile(np.float32([0, 0, 4]), (64, 1)))
+    cameras = {"S1/c1": next(iter(h36m_cameras()["S1"].values())).to_dict()}
+    write_folder(tmp_path / "shards", {TRAIN: [made]}, cameras)
+    found = {}
+    for turn in (0.0, 1.0):
+        output = tmp_path / f"turn{turn}"
+        more = (f"train.turn={turn}", "train.lifter_epochs=1", "train.denoiser_epochs=0", "train.holdout_subjects=[]")
+        train(settings(f"{tmp_path}/shards", output, "data.cache=never", *more))
+        (found[turn],) = losses(output)
+    assert found[0.0] != found[1.0]
+    assert found[0.0] == pytest.approx(found[1.0], rel=0.5)
+
+
 def test_training_reads_and_writes_s3(ray_session, s3_bucket, tmp_path, folder):
     from pose_diffusion import storage
 
@@ -253,6 +269,11 @@ class TestBadInput:
     def test_no_rows_left_to_train_is_refused(self, folder, tmp_path):
         with pytest.raises(InputError, match="no rows left"):
             train(settings(folder, tmp_path / "run", "train.holdout_subjects=[S1, S8]"))
+
+    def test_turning_without_cameras_is_refused(self, folder, tmp_path):
+        with pytest.raises(InputError, match=r"no camera 'S1/c1' in the manifest, and train\.turn needs it"):
+            train(settings(folder, tmp_path / "run", "train.turn=0.5"))
+        assert not (tmp_path / "run").exists()
 
     def test_no_stage_is_refused(self, folder, tmp_path):
         with pytest.raises(InputError, match="nothing to train"):

@@ -45,6 +45,38 @@ def test_a_mirrored_pose_negates_u_and_x_and_swaps_left_and_right():
     assert (made.sigma > 0).all()
 
 
+def views(rows):
+    """A camera without distortion that looks level at a pelvis four metres away, -y up."""
+    return torch.tensor([0.0, 0, 4, 0, -1, 0, 2, 2, 0, 0, 0, 0, 0, 0, 0]).expand(rows, 15)
+
+
+def test_about_the_asked_share_turns_about_the_vertical_and_its_2d_with_it():
+    mixture, _ = poses(2000)
+    xyz = 0.3 * torch.randn(2000, 17, 3, generator=torch.Generator().manual_seed(1))
+    xyz = xyz - xyz[:, :1]
+    made = make_batch(mixture, xyz, False, False, torch.Generator().manual_seed(0), views(2000), 0.3)
+    turned = (made.xyz - xyz).abs().amax((1, 2)) > 1e-4
+    assert 0.27 < turned.float().mean() < 0.33
+    torch.testing.assert_close(made.uv[~turned], mixture[~turned][:, :, 0, 1:3], atol=1e-5, rtol=0)
+    torch.testing.assert_close(made.xyz[..., 1], xyz[..., 1], atol=1e-5, rtol=0)  # nobody rises or leans
+    torch.testing.assert_close(made.xyz.norm(dim=-1), xyz.norm(dim=-1), atol=1e-5, rtol=0)
+    before, after = (2 * p[..., :2] / (p[..., 2:] + 4) for p in (xyz, made.xyz))
+    torch.testing.assert_close(made.uv - after, mixture[:, :, 0, 1:3] - before, atol=1e-5, rtol=0)
+    torch.testing.assert_close(made.sigma, mixture[:, :, 0, 3:])
+
+
+def test_a_turned_pose_is_mirrored_as_others_are():
+    mixture, xyz = poses(64)
+    generators = (torch.Generator().manual_seed(0) for _ in range(2))
+    plain, both = (
+        make_batch(mixture, xyz, False, flip, g, views(64), 1.0) for flip, g in zip((False, True), generators, strict=True)
+    )
+    order = list(skeleton.FLIP)
+    mirrored = plain.xyz[:, order] * torch.tensor([-1.0, 1.0, 1.0])
+    as_it_is, mirror = ((both.xyz == one).flatten(1).all(1) for one in (plain.xyz, mirrored))
+    assert (as_it_is ^ mirror).all() and mirror.any() and as_it_is.any()
+
+
 def test_the_input_is_not_written_to():
     mixture, xyz = poses()
     before = mixture.clone(), xyz.clone()

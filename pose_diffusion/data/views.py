@@ -1,0 +1,72 @@
+"""Where a pose is seen from, and the pose turned about the vertical as the same camera would see it.
+
+A view is 15 numbers: the pelvis (3) and the world's up (3) in the camera frame, metres, and the camera's intrinsic (9). The
+world's z is up, as in Human3.6M and as every source here writes its cameras. A detector's error, what a detection is away from
+the joint's projection, goes with the joint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from pose_diffusion.camera import Camera, project
+from pose_diffusion.data import schema
+from pose_diffusion.data.manifest import Manifest, Selection
+from pose_diffusion.errors import InputError
+
+COLUMN = "view"
+_WIDTH = 15
+_NEAREST = 0.5  # metres from the camera's plane: nearer joints leave the image, and the projection its sense
+
+
+def check(manifest: Manifest, selection: Selection, where: str) -> None:
+    """Raises InputError unless the manifest has the camera of each selected sequence."""
+    known = cameras(manifest, where)
+    for file in selection.files(manifest):
+        for span in file.spans:
+            if selection.holds(span.subject, span.action) and f"{span.subject}/{span.camera}" not in known:
+                raise InputError(
+                    f"{where}: no camera '{span.subject}/{span.camera}' in the manifest, and train.turn needs it to know the "
+                    "vertical; set train.turn=0"
+                )
+
+
+def cameras(manifest: Manifest, where: str) -> dict[str, np.ndarray]:
+    """Up and intrinsic (12,) float32 of each camera of a manifest, by 'subject/camera'. Raises InputError for a bad one."""
+    found = {name: Camera.from_dict(values, f"{where}: camera '{name}'") for name, values in manifest.cameras.items()}
+    return {
+        name: np.concatenate([np.array(camera.rotation)[:, 2], camera.intrinsic]).astype(np.float32)
+        for name, camera in found.items()
+    }
+
+
+def column(table: pa.Table, known: Mapping[str, np.ndarray]) -> pa.ExtensionArray:
+    """The views of a shard's rows, which need root_3d, subject and camera. `known`: of `cameras`."""
+    views = np.empty((len(table), _WIDTH), np.float32)
+    views[:, :3] = schema.tensor_values(table["root_3d"])
+    names = [np.array(table[key].combine_chunks().cast(pa.string())) for key in ("subject", "camera")]
+    pairs, rows = np.unique(np.stack(names, 1).astype(str), axis=0, return_inverse=True)
+    if len(pairs):
+        views[:, 3:] = np.stack([known["/".join(pair)] for pair in pairs])[rows.reshape(-1)]
+    return schema.tensor_column(views, len(table), (_WIDTH,))
+
+
+def turn(uv: Tensor, xyz: Tensor, view: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
+    """The poses turned about the vertical through their pelvis, and their detections moved as their joints' projections are.
+
+    uv: (B, 17, 2) normalised screen. xyz: (B, 17, 3) metres, camera frame, minus the pelvis. view: (B, 15). angle: (B,)
+    radians. A pose with a joint that would come too near to the camera stays as it is. Returns uv and xyz.
+    """
+    root, up, intrinsic = (part[:, None] for part in view.split([3, 3, 9], 1))
+    sine, cosine = angle.sin()[:, None, None], angle.cos()[:, None, None]
+    # Rodrigues: the part across the axis turns, the part along it stays.
+    along = (xyz * up).sum(-1, keepdim=True) * up
+    turned = along + cosine * (xyz - along) + sine * torch.linalg.cross(up.expand_as(xyz), xyz)
+    moved = uv + project(turned + root, intrinsic) - project(xyz + root, intrinsic)
+    near = ((turned + root)[..., 2].amin(1) < _NEAREST)[:, None, None]
+    return torch.where(near, uv, moved), torch.where(near, xyz, turned)
