@@ -25,8 +25,9 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.skeleton import N_JOINTS
 
 COLUMNS = ("mixture", "pose_3d")
-READ_TO_TURN = (*COLUMNS, "root_3d")
 COLUMNS_TO_TURN = (*COLUMNS, views.COLUMN)
+READ = (*schema.KEYS, *COLUMNS)  # of a shard
+READ_TO_TURN = (*READ, "root_3d")
 
 
 def training_selection(config: DataConfig, holdout: list[str]) -> tuple[Selection, Selection | None]:
@@ -70,20 +71,20 @@ class _Keep:
 
     def __init__(self, folder: str, kernels: int, selection: Selection, cameras: dict[str, np.ndarray] | None):
         self.folder, self.kernels, self.selection, self.cameras = folder, kernels, selection, cameras
-        self.columns = COLUMNS if cameras is None else READ_TO_TURN
+        self.read = READ if cameras is None else READ_TO_TURN
         self.__name__ = "check_and_select"
 
     def __call__(self, table: pa.Table) -> pa.Table:
         path = table["path"][0].as_py() if len(table) else ""
         try:
-            kernels = schema.check_schema(table.schema.with_metadata(_METADATA), path, [*schema.KEYS, *self.columns])
+            kernels = schema.check_schema(table.schema.with_metadata(_METADATA), path, self.read)
             if kernels != self.kernels:
                 raise InputError(f"K = {kernels}")
-            schema.check_rows(table.select(self.columns), path, require_3d=True)
+            schema.check_rows(table.select(self.read), path, require_3d=True)
         except InputError:
             # Blocks are cut from files, so their row numbers mean nothing: the whole file is read to name the row.
             relative = path[path.index("split=") :] if "split=" in path else path
-            shards.read(storage.join(self.folder, relative), self.columns, self.kernels, require_3d=True)
+            shards.read(storage.join(self.folder, relative), self.read, self.kernels, require_3d=True)
             raise
         selected = shards.select(table, self.selection)
         if self.cameras is None:

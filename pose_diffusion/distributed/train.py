@@ -21,7 +21,7 @@ from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import shards, views
 from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
 from pose_diffusion.distributed.console import console
-from pose_diffusion.distributed.data import COLUMNS, READ_TO_TURN, cache_bytes, stream, training_selection
+from pose_diffusion.distributed.data import READ, READ_TO_TURN, cache_bytes, stream, training_selection
 from pose_diffusion.distributed.job import input_error_in, ray_cluster, reason
 from pose_diffusion.distributed.scaling import reading, scaling, worker_range
 from pose_diffusion.distributed.train_loop import given_lifter, train_worker
@@ -145,7 +145,7 @@ def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, 
         except Exception as error:
             known = input_error_in(error)
             if known is None:
-                shards.find_bad(config.data.shards, inputs.files, manifest.kernels, READ_TO_TURN if turn else COLUMNS)
+                shards.find_bad(config.data.shards, inputs.files, manifest.kernels, READ_TO_TURN if turn else READ)
                 log.exception("train: the run failed")
                 raise RunError(f"training stopped: {reason(error)}; run the same command again to go on") from None
             raise known from None
