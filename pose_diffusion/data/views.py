@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pose_diffusion.camera import Camera, project
-from pose_diffusion.data import schema
+from pose_diffusion.data import schema, shards
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.errors import InputError
 
@@ -46,13 +46,13 @@ def cameras(manifest: Manifest, where: str) -> dict[str, np.ndarray]:
 
 
 def column(table: pa.Table, known: Mapping[str, np.ndarray]) -> pa.ExtensionArray:
-    """The views of a shard's rows, which need root_3d, subject and camera. `known`: of `cameras`."""
+    """The views of a shard's rows, by their sequences' cameras and root_3d. `known`: of `cameras`."""
     views = np.empty((len(table), _WIDTH), np.float32)
     views[:, :3] = schema.tensor_values(table["root_3d"])
-    names = [np.array(table[key].combine_chunks().cast(pa.string())) for key in ("subject", "camera")]
-    pairs, rows = np.unique(np.stack(names, 1).astype(str), axis=0, return_inverse=True)
-    if len(pairs):
-        views[:, 3:] = np.stack([known["/".join(pair)] for pair in pairs])[rows.reshape(-1)]
+    start = 0
+    for span in shards.spans_of(table):
+        views[start : start + span.rows, 3:] = known[f"{span.subject}/{span.camera}"]
+        start += span.rows
     return schema.tensor_column(views, len(table), (_WIDTH,))
 
 

@@ -56,7 +56,7 @@ class Attention(nn.Module):
         if x.device.type == "cpu":
             # For this few nodes the plain products take half the time of the fused CPU kernel, which also has no dropout.
             q, k, v = qkv.contiguous().unbind()
-            # q is scaled, not the scores, since compilers know that sum and would put their own slow fused attention here.
+            # q is scaled, not the scores: torch.compile would know those and put its own, slow, fused attention here.
             scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))  # (B, heads, N, N)
             attended = torch.matmul(self.dropout(scores.softmax(-1)), v)
         else:
