@@ -19,7 +19,8 @@ from pose_diffusion.models.networks import Networks
 from pose_diffusion.training import stages
 from pose_diffusion.training.batch import make_batch
 from pose_diffusion.training.ema import Ema
-from pose_diffusion.training.step import adam, pass_rows, step
+from pose_diffusion.training.optimiser import build_optimiser
+from pose_diffusion.training.step import pass_rows, step
 
 KERNELS = 5
 
@@ -46,7 +47,7 @@ def training(config: Config, device: torch.device) -> Callable[[], int]:
     (stage,) = (one for one in stages.stages(config) if one.name == "denoiser")
     network = stage.build(config.model).to(device).train()
     lifter = Lifter(config.model).to(device).eval() if config.train.denoiser_errors == "lifter" else None
-    optimiser, ema = adam(network, config.train), Ema(network, config.train.ema)
+    optimiser, ema = build_optimiser(network, config.train), Ema(network, config.train.ema)
     generator = torch.Generator(device).manual_seed(0)
     size = max(1, config.train.batch // config.train.worker_range[1])
     mixture, xyz = (column.to(device) for column in poses(size))

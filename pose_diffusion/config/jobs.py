@@ -88,7 +88,11 @@ class TrainConfig(Section):
     pass_rows: Annotated[int, Field(ge=0)] = 0
     """Poses of one pass, whose gradients add up to the batch's; 0: what a CPU's cache holds, or on a GPU the whole batch."""
     learning_rate: Positive = 1e-3
-    """Adam's learning rate at the start."""
+    """The optimiser's learning rate at the start."""
+    optimiser: Literal["adam", "muon"] = "adam"
+    """Adam, as published, or Muon for the matrices of attention and learnable graphs and Adam for the rest."""
+    weight_decay: NonNegative = 0.0
+    """Share of a weight, times the learning rate, that a step takes off it."""
     decay: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Factor on the learning rate, decay ** (epoch / decay_epochs), applied every decay_epochs."""
     decay_epochs: Count = 60

@@ -29,8 +29,9 @@ from pose_diffusion.process import settle
 from pose_diffusion.training import history, stages
 from pose_diffusion.training.batch import make_batch
 from pose_diffusion.training.ema import Ema
+from pose_diffusion.training.optimiser import build_optimiser
 from pose_diffusion.training.state import TrainState, cpu_weights
-from pose_diffusion.training.step import adam, pass_rows
+from pose_diffusion.training.step import pass_rows
 from pose_diffusion.training.step import step as training_step
 
 
@@ -99,7 +100,7 @@ def train_loop(settings: dict[str, Any]) -> None:
         if state.model:
             network.load_state_dict(state.model)
         parallel: Any = ray.train.torch.prepare_model(network, move_to_device=False) if world > 1 else network
-        optimiser = adam(network, config.train)
+        optimiser = build_optimiser(network, config.train)
         ema = Ema(network, config.train.ema)
         if state.optimiser:
             optimiser.load_state_dict(state.optimiser)

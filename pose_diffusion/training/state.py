@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from pose_diffusion.errors import InputError
 from pose_diffusion.training.ema import Ema
+from pose_diffusion.training.optimiser import Optimiser
 
 NAME = "state.pt"
 
@@ -36,7 +37,7 @@ class TrainState:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def remember(
-        self, stage: int, epoch: int, step: int, network: nn.Module, optimiser: torch.optim.Optimizer, ema: Ema
+        self, stage: int, epoch: int, step: int, network: nn.Module, optimiser: Optimiser, ema: Ema
     ) -> None:
         """Takes where the run stands, and copies of what it trains."""
         self.stage, self.epoch, self.step = stage, epoch, step

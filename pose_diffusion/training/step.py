@@ -12,11 +12,8 @@ from pose_diffusion.config import Config, TrainConfig
 from pose_diffusion.lifting import suitable_rows
 from pose_diffusion.training.batch import Batch
 from pose_diffusion.training.ema import Ema
+from pose_diffusion.training.optimiser import Optimiser
 from pose_diffusion.training.stages import Stage
-
-
-def adam(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    return torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True)
 
 
 def pass_rows(config: TrainConfig, device: torch.device, batch: int) -> int:
@@ -28,7 +25,7 @@ def step(
     stage: Stage,
     network: nn.Module,
     parallel: Any,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Optimiser,
     ema: Ema,
     poses: Batch,
     config: Config,
