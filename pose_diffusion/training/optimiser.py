@@ -31,9 +31,7 @@ def build_optimiser(network: nn.Module, config: TrainConfig) -> Optimiser:
     chosen = {id(matrix) for matrix in matrices}
     rest = [parameter for parameter in network.parameters() if id(parameter) not in chosen]
     # Updates scaled to the size of AdamW's, so that one learning rate serves both.
-    muon = torch.optim.Muon(
-        matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw"
-    )
+    muon = torch.optim.Muon(matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw")
     return _Together(muon=muon, adam=_adam(rest, config))
 
 
@@ -44,7 +42,8 @@ def _adam(parameters: list[nn.Parameter], config: TrainConfig) -> torch.optim.Op
 def _matrices(network: nn.Module) -> list[nn.Parameter]:
     """The weights of attention and learnable graphs. The rest is vectors, graphs, Chebyshev kernels and the network's ends."""
     blocks = (module for module in network.modules() if isinstance(module, (Attention, LearnableGraph)))
-    return [layer.weight for block in blocks for layer in block.children() if isinstance(layer, nn.Linear)]
+    layers = (layer for block in blocks for layer in block.children() if isinstance(layer, nn.Linear))
+    return [layer.get_parameter("weight") for layer in layers]
 
 
 class _Together:

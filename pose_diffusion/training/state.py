@@ -36,9 +36,7 @@ class TrainState:
     lifter: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    def remember(
-        self, stage: int, epoch: int, step: int, network: nn.Module, optimiser: Optimiser, ema: Ema
-    ) -> None:
+    def remember(self, stage: int, epoch: int, step: int, network: nn.Module, optimiser: Optimiser, ema: Ema) -> None:
         """Takes where the run stands, and copies of what it trains."""
         self.stage, self.epoch, self.step = stage, epoch, step
         self.model, self.ema, self.optimiser = cpu_weights(network), ema.state_dict(), optimiser.state_dict()
