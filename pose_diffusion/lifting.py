@@ -8,6 +8,7 @@ hypotheses the first starts from each joint's heaviest kernel or its mixture's m
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -90,10 +91,16 @@ def suitable_rows(device: torch.device) -> int:
 
 
 def mirror(pose: Tensor) -> Tensor:
-    """The mirror image: the first channel negated, left and right joints swapped. (..., 17, 2 or 3), in a new tensor."""
-    flipped = pose[..., list(skeleton.FLIP), :]
+    """The mirror image: the first channel negated, left and right joints swapped. (..., 17, channels), in a new tensor."""
+    flipped = pose.index_select(-2, _flip_order(pose.device))
     flipped[..., 0].neg_()
     return flipped
+
+
+@functools.cache
+def _flip_order(device: torch.device) -> Tensor:
+    """skeleton.FLIP on the device once: sent with each call, a GPU's work so far would be waited for."""
+    return torch.tensor(skeleton.FLIP, device=device)
 
 
 class _KeyedNoise:
@@ -151,7 +158,7 @@ def _refine(
         return xyz
     if flips:
         uv, xyz = torch.cat([uv, mirror(uv)]), torch.cat([xyz, mirror(xyz)])
-        sigma = None if sigma is None else torch.cat([sigma, sigma[:, list(skeleton.FLIP)]])
+        sigma = None if sigma is None else torch.cat([sigma, sigma.index_select(1, _flip_order(sigma.device))])
     x_start = torch.cat([uv, xyz], -1)  # (rows, 17, 5)
     sample, _ = networks.sample(x_start, uv, steps, eta, noise_scale(x_start, sigma), noise)
     refined = sample[..., 2:].float()

@@ -8,6 +8,7 @@ that the 2D pose was drawn from (DiffPose, arXiv 2211.16940); 1 (metre) on x, y,
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -32,8 +33,14 @@ def gaussian(like: Tensor, source: Source) -> Tensor:
 
 def noise_scale(like: Tensor, sigma: Tensor | None = None) -> Tensor:
     """The scale s for poses `like` (B, 17, 5): published, (5,), or with `sigma` (B, 17, 2) on u, v, (B, 17, 5)."""
-    scale = torch.tensor(PUBLISHED_SCALE, dtype=like.dtype, device=like.device)
+    scale = _published_scale(like.dtype, like.device)
     return scale if sigma is None else torch.cat([sigma.to(like.dtype), scale[2:].expand(*sigma.shape[:-1], 3)], -1)
+
+
+@functools.cache
+def _published_scale(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """PUBLISHED_SCALE on the device once: sent with each call, a GPU's work so far would be waited for."""
+    return torch.tensor(PUBLISHED_SCALE, dtype=dtype, device=device)
 
 
 def antithetic_steps(batch: int, steps: int, generator: torch.Generator, device: torch.device) -> Tensor:

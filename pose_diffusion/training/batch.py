@@ -9,11 +9,8 @@ from torch import Tensor, nn
 
 from pose_diffusion.data import mixture as mixtures
 from pose_diffusion.data import views
+from pose_diffusion.lifting import mirror
 from pose_diffusion.metrics import centre
-from pose_diffusion.skeleton import FLIP
-
-_MIRROR_2D = (-1.0, 1.0)
-_MIRROR_3D = (-1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,7 @@ def make_batch(
         uv, xyz = views.turn(kernel[..., :2], xyz, view, torch.where(chance < turned, 2 * torch.pi * place, 0.0))
         kernel = torch.cat([uv, kernel[..., 2:]], -1)
     if flip:
-        order = torch.tensor(FLIP, device=xyz.device)
         chosen = torch.rand(len(xyz), 1, 1, generator=generator, device=xyz.device) < 0.5
-        signs_2d = torch.tensor((*_MIRROR_2D, 1.0, 1.0), device=xyz.device)
-        kernel = torch.where(chosen, kernel[:, order] * signs_2d, kernel)
-        xyz = torch.where(chosen, xyz[:, order] * torch.tensor(_MIRROR_3D, device=xyz.device), xyz)
+        kernel = torch.where(chosen, mirror(kernel), kernel)
+        xyz = torch.where(chosen, mirror(xyz), xyz)
     return Batch(kernel[..., :2], kernel[..., 2:], xyz)

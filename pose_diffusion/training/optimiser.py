@@ -10,6 +10,7 @@ from torch import nn
 from pose_diffusion.config import TrainConfig
 from pose_diffusion.models.graformer import Attention
 from pose_diffusion.models.graph import LearnableGraph
+from pose_diffusion.training.muon import Muon
 
 
 class Optimiser(Protocol):
@@ -30,9 +31,8 @@ def build_optimiser(network: nn.Module, config: TrainConfig) -> Optimiser:
     matrices = _matrices(network)
     chosen = {id(matrix) for matrix in matrices}
     rest = [parameter for parameter in network.parameters() if id(parameter) not in chosen]
-    # Updates scaled to the size of AdamW's, so that one learning rate serves both.
-    muon = torch.optim.Muon(matrices, lr=config.learning_rate, weight_decay=config.weight_decay, adjust_lr_fn="match_rms_adamw")
-    return _Together(muon=muon, adam=_adam(rest, config))
+    # Muon's updates are of the size of AdamW's, so that one learning rate serves both.
+    return _Together(muon=Muon(matrices, config.learning_rate, config.weight_decay), adam=_adam(rest, config))
 
 
 def _adam(parameters: list[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
