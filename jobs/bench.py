@@ -13,9 +13,14 @@ SECTIONS = ("bench", "model", "diffusion", "train", "infer", "data", "ray")
 def main(config: Config) -> None:
     if config.bench.compare:
         first, second = (results.read(path) for path in config.bench.compare)
-        Console().print(results.compare(first, second))
+        _console().print(results.compare(first, second))
     else:
-        Console().print(results.render(bench(config)))
+        _console().print(results.render(bench(config)))
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=160)  # in a file a table needs no folded lines
 
 
 if __name__ == "__main__":

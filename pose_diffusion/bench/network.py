@@ -23,6 +23,13 @@ from pose_diffusion.models.graformer import Lifter
 from pose_diffusion.models.networks import Networks
 
 log = logging.getLogger(__name__)
+# Whether compiled, whether as a CUDA graph.
+_WAYS = {
+    (False, False): "eager",
+    (False, True): "CUDA graph",
+    (True, False): "compiled",
+    (True, True): "compiled, CUDA graph",
+}
 KINDS: dict[str, type[Lifter] | type[Denoiser]] = {"lifter": Lifter, "denoiser": Denoiser}
 
 
@@ -35,16 +42,20 @@ def measure(config: Config, device: torch.device) -> Iterator[Entry]:
         yield Entry("network", f"matmul peak, {precision}", peak, "GFLOP/s", peak, note=where)
         for rows, compiled in itertools.product(bench.batches, (False, True) if bench.compiled else (False,)):
             for name in KINDS:
-                yield _forward(config, name, precision, compiled, rows, peak, device)
-                yield _training(config, name, precision, compiled, rows, peak, device)
-            yield _sampler(config, precision, "compiled" if compiled else "eager", rows, peak, device)
-            if bench.compiled and not compiled and device.type == "cuda":
-                yield _sampler(config, precision, "CUDA graph", rows, peak, device)
+                if "forward" in bench.passes:
+                    yield _forward(config, name, precision, compiled, rows, peak, device)
+                if "training" in bench.passes:
+                    yield _training(config, name, precision, compiled, rows, peak, device)
+            if "sampler" in bench.passes:
+                yield _sampler(config, precision, compiled, False, rows, peak, device)
+                if device.type == "cuda":
+                    yield _sampler(config, precision, compiled, True, rows, peak, device)
 
 
 def _forward(config: Config, name: str, precision: str, compiled: bool, rows: int, peak: float, device: torch.device) -> Entry:
     network = KINDS[name](config.model).to(device).eval().requires_grad_(False)
     inputs = _inputs(name, rows, device, shared_t=True)
+    start = _begin(device)
     call: Callable = compiling.compiled(network, device) if compiled else network
     if name == "lifter":
         work = rows * flops.forward(flops.lifter(config.model))
@@ -52,37 +63,49 @@ def _forward(config: Config, name: str, precision: str, compiled: bool, rows: in
         products = flops.encode(config.model) + flops.denoise(config.model)
         work = rows * flops.forward(products) + flops.forward(flops.timestep(config.model))
     with torch.no_grad(), arithmetic(precision, device):
-        return _entry(f"{name} forward", precision, compiled, rows, work, peak, lambda: call(*inputs), config, device)
+        way = _WAYS[compiled, False]
+        return _entry(f"{name} forward", precision, way, rows, work, peak, lambda: call(*inputs), config, device, start)
 
 
 def _training(config: Config, name: str, precision: str, compiled: bool, rows: int, peak: float, device: torch.device) -> Entry:
-    """Forward and backward of one pass; clipping, optimiser and average, once a batch, are in the scaling part."""
+    """Forward and backward of one pass; clipping, optimiser and average, once a batch, are in the scaling part.
+
+    Compiled is what train.compiled makes of it, on a GPU a CUDA graph too.
+    """
     network = KINDS[name](config.model).to(device).train()
     inputs = _inputs(name, rows, device, shared_t=False)
-    call: Callable = compiling.compiled(network, device) if compiled else network
+    start = _begin(device)
+    call: Callable = network
+    if compiled:
+        with arithmetic(precision, device):
+            call = compiling.CompiledTraining(network, inputs, precision == "bf16")
     products = flops.lifter(config.model) if name == "lifter" else flops.denoiser(config.model)
 
     def one() -> None:
         network.zero_grad(set_to_none=True)
-        with arithmetic(precision, device):
-            loss = call(*inputs).float().square().sum()
-        loss.backward()
+        with tf32(precision == "tf32"):
+            with arithmetic(precision, device):
+                loss = call(*inputs).float().square().sum()
+            loss.backward()
 
-    return _entry(f"{name} training", precision, compiled, rows, rows * flops.training(products), peak, one, config, device)
+    work = rows * flops.training(products)
+    way = _WAYS[compiled, compiled and device.type == "cuda"]
+    return _entry(f"{name} training", precision, way, rows, work, peak, one, config, device, start)
 
 
-def _sampler(config: Config, precision: str, way: str, rows: int, peak: float, device: torch.device) -> Entry:
+def _sampler(
+    config: Config, precision: str, compiled: bool, graph: bool, rows: int, peak: float, device: torch.device
+) -> Entry:
     """Lifter and all DDIM steps for `rows` poses and as many mirror images, at one fixed shape."""
     networks = bare.networks(config, device)
     uv = torch.randn(2 * rows, 17, 2, device=device)
     work = rows * flops.sampler(config.model, len(networks.steps), flips=True)
+    start = _begin(device)
     with torch.no_grad(), arithmetic(precision, device):
-        call: Callable[[], object] = partial(sample, networks, uv)
-        if way == "compiled":
+        if compiled:
             networks.compile()
-        elif way == "CUDA graph":
-            call = graphed(networks, uv)
-        return _entry("sampler with flips", precision, way, rows, work, peak, call, config, device)
+        call = graphed(networks, uv) if graph else partial(sample, networks, uv)
+        return _entry("sampler with flips", precision, _WAYS[compiled, graph], rows, work, peak, call, config, device, start)
 
 
 def sample(networks: Networks, uv: Tensor) -> Tensor:
@@ -118,25 +141,32 @@ def _inputs(name: str, rows: int, device: torch.device, shared_t: bool) -> tuple
     return torch.randn(rows, 17, 5, device=device), uv, torch.randint(0, 51, (1 if shared_t else rows,), device=device)
 
 
+def _begin(device: torch.device) -> float:
+    """The performance counter, from when memory is counted too."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    return time.perf_counter()
+
+
 def _entry(
     name: str,
     precision: str,
-    way: str | bool,
+    way: str,
     rows: int,
     work: int,
     peak: float,
     call: Callable[[], object],
     config: Config,
     device: torch.device,
+    start: float,
 ) -> Entry:
-    torch.compiler.reset()
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    start = time.perf_counter()
+    """start: of `_begin`, before the call was made ready."""
     call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
     first = time.perf_counter() - start
     took = seconds_a_call(call, config.bench.seconds, device)
-    way = {True: "compiled", False: "eager"}.get(way, way) if isinstance(way, bool) else way
+    torch.compiler.reset()  # the next network is compiled for itself
     memory = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else None
     note = f"first call {first:.0f} s" if way != "eager" else ""
     gflops = work / took / 1e9
@@ -151,5 +181,5 @@ def _entry(
         memory,
         note,
     )
-    log.info("bench: %s: %.0f/s, %.0f%% of the peak", entry.name, entry.value, 100 * gflops / peak)
+    log.info("bench: %s: %.0f/s, %.1f%% of the peak", entry.name, entry.value, 100 * gflops / peak)
     return entry

@@ -22,10 +22,12 @@ class BenchConfig(Section):
     """Where the networks run; auto takes a GPU if there is one."""
     precisions: Annotated[list[Literal["float32", "tf32", "bf16"]], Field(min_length=1)] = ["float32", "bf16"]
     """Arithmetic of the networks; tf32 needs a GPU."""
+    passes: Annotated[list[Literal["forward", "training", "sampler"]], Field(min_length=1)] = ["forward", "training", "sampler"]
+    """What of the networks to time: passes of lifter and denoiser, forward and back, or the whole sampler."""
     batches: Annotated[list[Count], Field(min_length=1)] = [64, 1024]
     """Poses in a network pass and in a training step."""
     compiled: bool = False
-    """Measure torch.compile too, its start-up counted; and on a GPU the sampler as a CUDA graph."""
+    """Measure torch.compile too, its start-up counted."""
     threads: Count = 1
     """CPU threads of a process; the matmul peak is that of as many."""
     workers: list[Count] = []

@@ -115,6 +115,8 @@ class TrainConfig(Section):
     """Draw the 2D input from the mixture's kernels; false takes the heaviest kernel's mean."""
     precision: Literal["float32", "bf16"] = "float32"
     """Arithmetic of the networks; bf16 is autocast, the weights stay float32."""
+    compiled: bool = False
+    """Compile the networks and record their passes as CUDA graphs, in half a minute at a stage's start: for GPUs alone."""
     workers: Workers = 1
     """Ray Train workers, or a range [least, most] that follows the GPUs there are, or takes the CPUs there are at the start."""
     placement: Literal["PACK", "SPREAD"] = "PACK"

@@ -99,7 +99,10 @@ def train_loop(settings: dict[str, Any]) -> None:
         # Model, optimiser and average, as the checkpoint left them.
         if state.model:
             network.load_state_dict(state.model)
-        parallel: Any = ray.train.torch.prepare_model(network, move_to_device=False) if world > 1 else network
+        rows = pass_rows(config.train, device, batch)
+        parallel: Any = stages.compiled(stage, network, rows, config) if config.train.compiled else network
+        if world > 1:
+            parallel = ray.train.torch.prepare_model(parallel, move_to_device=False)
         optimiser = build_optimiser(network, config.train)
         ema = Ema(network, config.train.ema)
         if state.optimiser:

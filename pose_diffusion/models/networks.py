@@ -15,7 +15,7 @@ from pose_diffusion.diffusion.noise import Source
 from pose_diffusion.diffusion.sampler import ddim
 from pose_diffusion.diffusion.schedule import Schedule, sampling_steps
 from pose_diffusion.errors import InputError
-from pose_diffusion.models.compiling import compiled
+from pose_diffusion.models.compiling import compile_blocks, compiled
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
 
@@ -75,6 +75,10 @@ class Networks:
 
     def compile(self) -> None:
         """Compiles the networks at the first pass of each shape: see `compiling`. Results differ in their last bits."""
+        if self.device.type == "cuda":
+            for network in filter(None, (self.lifter, self.denoiser)):
+                compile_blocks(network, self.device)
+            return
         self.lifter.forward = compiled(self.lifter.forward, self.device)  # type: ignore[method-assign]
         if self.denoiser is not None:
             self.denoiser.encode = compiled(self.denoiser.encode, self.device)  # type: ignore[method-assign]

@@ -20,9 +20,11 @@ from pose_diffusion.diffusion.loss import noise_error
 from pose_diffusion.diffusion.noise import gaussian, noise_between, noise_scale
 from pose_diffusion.diffusion.schedule import Schedule, sampling_steps
 from pose_diffusion.lifting import lift
+from pose_diffusion.models.compiling import CompiledTraining
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
 from pose_diffusion.models.networks import Networks
+from pose_diffusion.skeleton import N_JOINTS
 from pose_diffusion.training.batch import Batch
 
 StageName = Literal["lifter", "denoiser"]
@@ -46,6 +48,15 @@ def stages(config: Config) -> list[Stage]:
         Stage("denoiser", Denoiser, denoiser_loss, config.train.denoiser_epochs),
     )
     return [stage for stage in both if stage.epochs]
+
+
+def compiled(stage: Stage, network: nn.Module, rows: int, config: Config) -> CompiledTraining:
+    """The stage's network, compiled for training on batches of `rows` poses."""
+    device = next(network.parameters()).device
+    uv = torch.zeros(rows, N_JOINTS, 2, device=device)
+    x_t, t = torch.zeros(rows, N_JOINTS, 5, device=device), torch.zeros(rows, dtype=torch.int64, device=device)
+    inputs = (uv,) if stage.name == "lifter" else (x_t, uv, t)
+    return CompiledTraining(network, inputs, config.train.precision == "bf16")
 
 
 def lifter_loss(network: nn.Module, batch: Batch, config: Config, generator: torch.Generator) -> Tensor:
