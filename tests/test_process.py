@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+from pose_diffusion.process import settle
 
 PROGRAM = """
 import resource, torch
@@ -21,6 +24,16 @@ for _ in range(10):
     use()
 print(torch.get_num_threads(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
+
+
+@pytest.mark.parametrize("tf32", [True, False])
+def test_a_gpu_multiplies_as_it_is_told(tf32: bool):
+    before = torch.backends.cuda.matmul.allow_tf32
+    try:
+        settle(torch.get_num_threads(), tf32)
+        assert torch.backends.cuda.matmul.allow_tf32 == tf32
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="tells glibc what to keep")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pose_diffusion.config.jobs import Precision
 from pose_diffusion.config.section import Count, Location, Positive, Section
 
 Part = Literal["network", "reading", "scaling", "jobs", "mixtures"]
@@ -20,7 +21,7 @@ class BenchConfig(Section):
     """Two JSON files of benches to set side by side; nothing is measured then."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the networks run; auto takes a GPU if there is one."""
-    precisions: Annotated[list[Literal["float32", "tf32", "bf16"]], Field(min_length=1)] = ["float32", "bf16"]
+    precisions: Annotated[list[Precision], Field(min_length=1)] = ["float32", "bf16"]
     """Arithmetic of the networks; tf32 needs a GPU."""
     passes: Annotated[list[Literal["forward", "training", "sampler"]], Field(min_length=1)] = ["forward", "training", "sampler"]
     """What of the networks to time: passes of lifter and denoiser, forward and back, or the whole sampler."""

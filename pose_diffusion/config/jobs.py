@@ -8,6 +8,8 @@ from pydantic import Field
 
 from pose_diffusion.config.section import Count, Location, NonNegative, Positive, Section, Seed, Share, Workers
 
+Precision = Literal["float32", "tf32", "bf16"]
+
 
 class DataConfig(Section):
     shards: Location = ""
@@ -113,8 +115,8 @@ class TrainConfig(Section):
     """Share of poses turned about the vertical by a random angle, their 2D with them; needs cameras and the pelvis' place."""
     draw: bool = True
     """Draw the 2D input from the mixture's kernels; false takes the heaviest kernel's mean."""
-    precision: Literal["float32", "bf16"] = "float32"
-    """Arithmetic of the networks; bf16 is autocast, the weights stay float32."""
+    precision: Precision = "float32"
+    """Arithmetic of the networks: bf16 by autocast, with weights in float32; tf32 is a GPU's, on a CPU it is float32."""
     compiled: bool = False
     """Compile the networks and record their passes as CUDA graphs, in half a minute at a stage's start: for GPUs alone."""
     workers: Workers = 1
@@ -155,6 +157,8 @@ class InferConfig(Section):
     """Split to lift; null lifts every split."""
     batch: Annotated[int, Field(ge=0)] = 0
     """Poses in every pass of the networks, mirror images and hypotheses counted; 0 takes what suits the device."""
+    diffusion: bool = True
+    """Refine the lifter's poses by diffusion; false publishes them as they are, in a fifth of the time."""
     flips: bool = True
     """Average with the prediction of the mirrored pose."""
     pose_2d: Literal["heaviest", "mean"] = "heaviest"
@@ -169,8 +173,8 @@ class InferConfig(Section):
     """Factor on the spread of hypotheses, which knows the doubt about 2D alone; a report on known truth has the fitting one."""
     keep_hypotheses: bool = False
     """Write every hypothesis into the predictions, beside what they become."""
-    precision: Literal["float32", "bf16"] = "float32"
-    """Arithmetic of the networks."""
+    precision: Precision = "float32"
+    """Arithmetic of the networks; tf32 is a GPU's, on a CPU it is float32."""
     compiled: bool = False
     """Compile the networks, which takes a worker a minute or more: for archives of hours."""
     workers: Annotated[int, Field(ge=0)] = 0

@@ -123,11 +123,12 @@ class _Process:
     """A worker as the jobs have them."""
 
     def __init__(self, threads: int):
-        settle(threads)
+        self.threads = threads
 
     def ready(self) -> None: ...
 
     def run(self, kind: str, config: Config, device: str, seconds: float) -> Rate:
+        settle(self.threads, (config.infer if kind == "lifting" else config.train).precision == "tf32")
         return bare.run(kind, config, torch.device(device), seconds)
 
 

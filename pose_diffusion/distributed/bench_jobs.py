@@ -69,7 +69,7 @@ def _lifting(config: Config, folder: str, bundle: str, device: torch.device, wor
     archive.write(f"{folder}/shards", "test", rows, files)
     given = {
         "bundle": bundle, "input": f"{folder}/shards", "output": f"{folder}/lifted", "split": "test", "workers": workers,
-        "device": device.type, "threads": config.bench.threads,
+        "device": device.type, "threads": config.bench.threads, "diffusion": True,
     }  # fmt: skip
     job = _with(config, data={"shards": "", "actions": None, "subjects": None}, infer=given)
     with Memory("ray::") as memory:

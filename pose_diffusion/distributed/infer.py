@@ -140,6 +140,8 @@ def _cameras(config: Config, manifest: Manifest, selection: Selection) -> tuple[
             f"{len(unknown) - 1} more); use mean"
         )
     eta = read_description(infer.bundle)["diffusion"].get("eta", 0) if infer.eta is None else infer.eta
+    if not infer.diffusion:
+        eta = 0
     if infer.hypotheses > 1 and manifest.kernels == 1 and not eta:
         raise InputError(
             "key 'infer.hypotheses': they differ by draws from mixtures or by infer.eta > 0, but these poses have one kernel a"

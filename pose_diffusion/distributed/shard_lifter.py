@@ -95,10 +95,11 @@ class ShardLifter:
     """
 
     def __init__(self, task: Task, tally: Tally | None = None):
-        settle(task.threads)  # Ray sets OMP_NUM_THREADS to 1 in its workers
-        self.task, self.tally = task, tally
-        self.bundle = load_bundle(task.infer.bundle, task.device)
         infer = task.infer
+        settle(task.threads, infer.precision == "tf32")  # Ray sets OMP_NUM_THREADS to 1 in its workers
+        self.task, self.tally = task, tally
+        bundle = load_bundle(infer.bundle, task.device)
+        self.bundle = bundle if infer.diffusion else dataclasses.replace(bundle, denoiser=None)
         if infer.compiled:
             self.bundle.compile()
         self.rows = infer.batch or suitable_rows(self.bundle.device)
@@ -172,9 +173,7 @@ class ShardLifter:
         return Estimate.joined(parts)
 
     def _precision(self) -> contextlib.AbstractContextManager:
-        if self.task.infer.precision == "float32":
-            return contextlib.nullcontext()
-        return torch.autocast(self.bundle.device.type, torch.bfloat16)
+        return torch.autocast(self.bundle.device.type, torch.bfloat16, enabled=self.task.infer.precision == "bf16")
 
 
 def finished(task: Task, file: ShardFile) -> Partial | None:

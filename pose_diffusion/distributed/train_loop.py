@@ -62,7 +62,8 @@ def train_loop(settings: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
-    settle(config.train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size()))
+    threads = config.train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size())
+    settle(threads, config.train.precision == "tf32")
     say = settings["lines"].say.remote if rank == 0 and settings["lines"] else (lambda line: None)
     metrics = TrainingMetrics(config.train.output)
 
@@ -191,6 +192,8 @@ def train_loop(settings: dict[str, Any]) -> None:
 
     if rank == 0:
         _save_bundle(config, state, device)
+        if advice := history.advice(state.history):
+            say(advice)
 
 
 def _holdout(config: Config, selection: dict, rank: int, world: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

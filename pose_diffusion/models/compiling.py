@@ -24,7 +24,7 @@ Network = TypeVar("Network", bound=nn.Module)
 def compiled(function: Callable, device: torch.device) -> Callable:
     """The function, compiled at its first call with each shape. Without gradients on a CPU, weights become constants.
 
-    Raises InputError on a CPU without a C++ compiler.
+    Raises InputError where there is no compiler for C++ (on a GPU, for C).
     """
     _check_compiler(device)
     options: dict[str, Any] | None = {"freezing": True} if device.type == "cpu" else None
@@ -34,7 +34,7 @@ def compiled(function: Callable, device: torch.device) -> Callable:
 def compile_blocks(network: nn.Module, device: torch.device) -> None:
     """Compiles a network's repeated blocks, in place, at their first call with each shape.
 
-    Raises InputError on a CPU without a C++ compiler.
+    Raises InputError where there is no compiler for C++ (on a GPU, for C).
     """
     _check_compiler(device)
     for module in network.modules():
@@ -46,7 +46,7 @@ class CompiledTraining(nn.Module):
     """A network in training whose batches of one size run compiled, on a GPU as recorded CUDA graphs; others run as ever.
 
     inputs: a batch of that size, of the network's own inputs. What is compiled is a twin that has the network's parameters.
-    Raises InputError on a CPU without a C++ compiler.
+    Raises InputError where there is no compiler for C++ (on a GPU, for C).
     """
 
     def __init__(self, network: nn.Module, inputs: tuple[Tensor, ...], bf16: bool):
@@ -71,5 +71,9 @@ def _twin(network: Network) -> Network:
 
 
 def _check_compiler(device: torch.device) -> None:
-    if device.type == "cpu" and not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
-        raise InputError("compiled networks need a C++ compiler on a CPU: there is no g++ (or CXX names none)")
+    # Triton, which makes a GPU's kernels, builds what launches them in C.
+    language, variable, usual, other = (
+        ("C", "CC", "gcc", "clang") if device.type == "cuda" else ("C++", "CXX", "g++", "clang++")
+    )
+    if not any(map(shutil.which, (os.environ.get(variable, usual), other))):
+        raise InputError(f"compiled networks need a {language} compiler: there is no {usual} (or {variable} names none)")

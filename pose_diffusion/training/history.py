@@ -32,6 +32,21 @@ def line(entry: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def advice(history: list[dict[str, Any]]) -> str:
+    """What the held-out poses say of a finished denoiser that makes them worse; empty where it does not, or none are."""
+    judged = [entry for entry in history if entry["stage"] == "denoiser" and "diffusion_mpjpe" in entry]
+    if not judged:
+        return ""
+    best = min(judged, key=lambda entry: entry["diffusion_mpjpe"])
+    lifter, diffusion = best["lifter_mpjpe"], best["diffusion_mpjpe"]
+    if diffusion <= lifter:
+        return ""
+    return (
+        f"on the held-out poses the lifter alone is better than with diffusion, {lifter:.2f} against {diffusion:.2f} mm: "
+        "infer.diffusion=false lifts without it"
+    )
+
+
 def publish(folder: str, history: list[dict[str, Any]]) -> None:
     """Writes metrics.jsonl and tensorboard/ anew, each file atomically; both are small whatever the run."""
     lines = "".join(json.dumps(entry) + "\n" for entry in history)

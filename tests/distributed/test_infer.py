@@ -167,10 +167,11 @@ def test_reprojection_without_cameras_is_refused(bundle: str, archive: Path, tmp
         infer(settings(bundle, archive, tmp_path, "infer.hypotheses=3", "infer.aggregate=weighted"))
 
 
-def test_hypotheses_of_one_kernel_are_refused(bundle: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("more", [(), ("infer.eta=0.5", "infer.diffusion=false")])
+def test_hypotheses_of_one_kernel_are_refused(bundle: str, tmp_path: Path, more: tuple[str, ...]) -> None:
     write_folder(tmp_path / "archive", {"split=test/part-00000.parquet": [sequence("S9", kernels=1)]})
     with pytest.raises(InputError, match=r"key 'infer\.hypotheses'"):
-        infer(settings(bundle, tmp_path / "archive", tmp_path / "out", "infer.hypotheses=3"))
+        infer(settings(bundle, tmp_path / "archive", tmp_path / "out", "infer.hypotheses=3", *more))
 
 
 def test_an_archive_of_bad_shards_alone_fails(bundle: str, tmp_path: Path) -> None:

@@ -53,6 +53,24 @@ def test_a_row_has_its_own_cameras_intrinsic_in_its_own_image_size() -> None:
     assert row_intrinsics(rows, {}).isnan().all()
 
 
+def test_without_diffusion_the_lifters_pose_is_published(bundle: str, tmp_path: Path) -> None:
+    manifest = write_archive(tmp_path / "archive", files=1, rows=20)
+    tables = {}
+    for diffusion in (True, False):
+        output = tmp_path / str(diffusion)
+        outcome = ShardLifter(task(bundle, tmp_path / "archive", output, diffusion=diffusion)).lift(manifest.files[0])
+        assert outcome.partial is not None
+        tables[diffusion] = predictions.read(str(output / "predictions" / manifest.files[0].path))
+    more = set(tables[True].column_names) - set(tables[False].column_names)
+    assert more == {"lifter_3d", "diffusion_joint_mm", "diffusion_p_mpjpe_mm", "diffusion_n_mpjpe_mm"}
+    mixture = torch.from_numpy(
+        tensor_values(shards.read_table(str(tmp_path / "archive" / manifest.files[0].path))["mixture"]).copy()
+    )
+    expected = load_bundle(bundle).lift(mixture).lifter_pose
+    torch.testing.assert_close(torch.from_numpy(tensor_values(tables[False]["pose_3d"]).copy()), expected)
+    assert not np.allclose(tensor_values(tables[True]["pose_3d"]), tensor_values(tables[False]["pose_3d"]))
+
+
 @pytest.mark.parametrize("batch", [1, 7, 64, 4096])
 def test_every_pass_of_the_networks_has_the_same_rows(bundle: str, tmp_path: Path, batch: int) -> None:
     manifest = write_archive(tmp_path / "archive", files=2, rows=45)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 from pose_diffusion.config import ModelConfig, TrainConfig
 from pose_diffusion.config_file import load
@@ -9,6 +10,7 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
 from pose_diffusion.training.ema import Ema
+from pose_diffusion.training.muon import Muon, orthogonal
 from pose_diffusion.training.optimiser import build_optimiser
 from pose_diffusion.training.state import TrainState
 
@@ -54,6 +56,36 @@ def test_muon_takes_the_matrices_of_the_blocks_and_adam_all_else_once(kind):
     blocks = 2 if kind is Lifter else 4
     assert len(by_muon) == 4 * blocks
     assert all("blocks." in name and name.endswith(".weight") and "norm" not in name for name in by_muon)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_muons_steps_are_torchs_with_matrices_of_many_shapes(weight_decay):
+    torch.manual_seed(0)
+    start = [torch.randn(shape) for shape in [(8, 8), (24, 8), (8, 8), (16, 8), (8, 16), (24, 8)]]
+    ours, theirs = ([nn.Parameter(matrix.clone()) for matrix in start] for _ in range(2))
+    batched = Muon(ours, 0.02, weight_decay)
+    single = torch.optim.Muon(theirs, 0.02, weight_decay, adjust_lr_fn="match_rms_adamw")
+    for _ in range(4):
+        for one, other in zip(ours, theirs, strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        batched.step()
+        single.step()
+    for one, other, before in zip(ours, theirs, start, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=2e-4)  # bf16 in another order
+        assert (one - before).norm() > 0.05
+
+
+def test_an_orthogonal_update_has_singular_values_near_one():
+    torch.manual_seed(0)
+    for shape in [(3, 12, 8), (3, 8, 12)]:
+        values = torch.linalg.svdvals(orthogonal(torch.randn(shape)).float())
+        assert values.min() > 0.4
+        assert values.max() < 1.6
+
+
+def test_a_gradient_of_nothing_is_no_step():
+    assert torch.equal(orthogonal(torch.zeros(2, 4, 3)), torch.zeros(2, 4, 3, dtype=torch.bfloat16))
 
 
 def test_one_learning_rate_serves_both_parts():

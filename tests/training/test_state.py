@@ -64,6 +64,19 @@ def test_the_console_line_tells_loss_errors_speed_and_waiting():
         assert part in line
 
 
+def judged(lifter: float, *diffusion: float):
+    return [entry(stage="denoiser", epoch=n, lifter_mpjpe=lifter, diffusion_mpjpe=mm) for n, mm in enumerate(diffusion)]
+
+
+def test_a_denoiser_that_makes_held_out_poses_worse_is_told():
+    assert "45.96 against 46.54 mm: infer.diffusion=false" in history.advice([entry(), *judged(45.96, 46.83, 46.54)])
+
+
+@pytest.mark.parametrize("entries", [[], [entry()], judged(50, 49.0), judged(50, 51, 50), [entry(stage="denoiser")]])
+def test_otherwise_there_is_nothing_to_tell(entries):
+    assert history.advice(entries) == ""
+
+
 def test_publishing_twice_leaves_one_file_of_events(tmp_path):
     for length in (1, 2):
         history.publish(str(tmp_path), [entry(epoch=n) for n in range(length)])
