@@ -50,13 +50,15 @@ def training(config: Config, device: torch.device) -> Callable[[], int]:
     optimiser, ema = build_optimiser(network, config.train), Ema(network, config.train.ema)
     generator = torch.Generator(device).manual_seed(0)
     size = max(1, config.train.batch // config.train.worker_range[1])
+    rows = pass_rows(config.train, device, size)
+    computes = stages.compiled(stage, network, rows, config) if config.train.compiled else network
     mixture, xyz = (column.to(device) for column in poses(size))
 
     def call() -> int:
         batch = make_batch(mixture, xyz, config.train.draw, config.train.flip, generator)
         if lifter:
-            batch = batch.lift(lifter, pass_rows(config.train, device, size))
-        step(stage, network, network, optimiser, ema, batch, config, generator)
+            batch = batch.lift(lifter, rows)
+        step(stage, network, computes, optimiser, ema, batch, config, generator)
         return size
 
     return call

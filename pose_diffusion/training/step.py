@@ -17,8 +17,8 @@ from pose_diffusion.training.stages import Stage
 
 
 def pass_rows(config: TrainConfig, device: torch.device, batch: int) -> int:
-    """Poses of one pass: on a CPU as many as its cache likes, on a GPU the more the better, unless the config says."""
-    return config.pass_rows or (suitable_rows(device) if device.type == "cpu" else batch)
+    """Poses of one pass: on a CPU as many as its cache likes, on a GPU the whole batch, unless the config says."""
+    return min(batch, config.pass_rows or (suitable_rows(device) if device.type == "cpu" else batch))
 
 
 def step(

@@ -105,6 +105,17 @@ def test_prometheus_sees_the_runs_poses_waits_loss_and_errors(undisturbed):
     assert seen["ray_pose_diffusion_diffusion_mpjpe_mm"] == pytest.approx(history(undisturbed)[-1]["diffusion_mpjpe"])
 
 
+@pytest.mark.slow
+def test_two_workers_train_compiled_networks_as_they_train_plain_ones(ray_session, folder, tmp_path):
+    found = {}
+    for compiled in ("true", "false"):
+        output = tmp_path / compiled
+        train(settings(folder, output, "train.workers=2", f"train.compiled={compiled}", "train.denoiser_epochs=1"))
+        found[compiled] = losses(output)
+    assert found["true"] != found["false"]  # their dropout is drawn otherwise
+    assert found["true"] == pytest.approx(found["false"], rel=0.1)
+
+
 def test_a_finished_run_is_left_as_it_is(undisturbed, folder):
     before = (undisturbed / "model" / "model.yaml").stat().st_mtime_ns
     train(settings(folder, undisturbed))
