@@ -158,7 +158,7 @@ class InferConfig(Section):
     batch: Annotated[int, Field(ge=0)] = 0
     """Poses in every pass of the networks, mirror images and hypotheses counted; 0 takes what suits the device."""
     diffusion: bool = True
-    """Refine the lifter's poses by diffusion; false publishes them as they are, in a fifth of the time."""
+    """Refine the lifter's poses by diffusion; false publishes them as they are, in an eighth of the time."""
     flips: bool = True
     """Average with the prediction of the mirrored pose."""
     pose_2d: Literal["heaviest", "mean"] = "heaviest"

@@ -1,7 +1,7 @@
 """torch.compile and CUDA graphs for passes of one shape: faster, after a start of half a minute or more.
 
-On a CPU whole networks are compiled. On a GPU the blocks that they repeat are, all of a kind at once, in a fifth of the time
-and, as far as measured, with no loss (docs/speed.md).
+For inference on a CPU whole networks are compiled. Elsewhere the blocks that they repeat are, all of a kind at once: a fifth of
+the time to start, for passes that are up to a fifth slower (docs/speed.md).
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Muon: momentum, made orthogonal matrix by matrix, is the step (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon).
 
-The updates are torch.optim.Muon's. That multiplies matrix after matrix, some 30 small operations each; here all matrices of one
-shape are one batch, which on a GPU is the difference between an optimiser that costs more than the backward pass and one that
-costs little.
+The updates are torch.optim.Muon's. That takes matrix after matrix, with some 30 small operations each; here all matrices of one
+shape are one batch, which takes a quarter to half of the time on a CPU, and on a GPU a tenth of the launches.
 """
 
 from __future__ import annotations
