@@ -53,10 +53,12 @@ def measure(config: Config, device: torch.device) -> Iterator[Entry]:
 
 
 def _forward(config: Config, name: str, precision: str, compiled: bool, rows: int, peak: float, device: torch.device) -> Entry:
-    network = KINDS[name](config.model).to(device).eval().requires_grad_(False)
+    networks = bare.networks(config, device)
     inputs = _inputs(name, rows, device, shared_t=True)
     start = _begin(device)
-    call: Callable = compiling.compiled(network, device) if compiled else network
+    if compiled:
+        networks.compile()
+    call: Callable = getattr(networks, name)
     if name == "lifter":
         work = rows * flops.forward(flops.lifter(config.model))
     else:
