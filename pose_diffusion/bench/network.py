@@ -21,6 +21,7 @@ from pose_diffusion.models import compiling
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
 from pose_diffusion.models.networks import Networks
+from pose_diffusion.recording import Recorded
 
 log = logging.getLogger(__name__)
 # Whether compiled, whether as a CUDA graph.
@@ -47,9 +48,9 @@ def measure(config: Config, device: torch.device) -> Iterator[Entry]:
                 if "training" in bench.passes:
                     yield _training(config, name, precision, compiled, rows, peak, device)
             if "sampler" in bench.passes:
-                yield _sampler(config, precision, compiled, False, rows, peak, device)
-                if device.type == "cuda":
-                    yield _sampler(config, precision, compiled, True, rows, peak, device)
+                yield _sampler(config, precision, compiled, rows, peak, device)
+                if device.type == "cuda" and not compiled:
+                    yield _sampler(config, precision, compiled, rows, peak, device, graph=True)
 
 
 def _forward(config: Config, name: str, precision: str, compiled: bool, rows: int, peak: float, device: torch.device) -> Entry:
@@ -65,7 +66,7 @@ def _forward(config: Config, name: str, precision: str, compiled: bool, rows: in
         products = flops.encode(config.model) + flops.denoise(config.model)
         work = rows * flops.forward(products) + flops.forward(flops.timestep(config.model))
     with torch.no_grad(), arithmetic(precision, device):
-        way = _WAYS[compiled, False]
+        way = _WAYS[compiled, compiled and device.type == "cuda"]
         return _entry(f"{name} forward", precision, way, rows, work, peak, lambda: call(*inputs), config, device, start)
 
 
@@ -96,9 +97,12 @@ def _training(config: Config, name: str, precision: str, compiled: bool, rows: i
 
 
 def _sampler(
-    config: Config, precision: str, compiled: bool, graph: bool, rows: int, peak: float, device: torch.device
+    config: Config, precision: str, compiled: bool, rows: int, peak: float, device: torch.device, graph: bool = False
 ) -> Entry:
-    """Lifter and all DDIM steps for `rows` poses and as many mirror images, at one fixed shape."""
+    """Lifter and all DDIM steps for `rows` poses and as many mirror images, at one fixed shape.
+
+    Compiled is what infer.compiled makes of it, on a GPU CUDA graphs too. graph: the plain sampler as one CUDA graph.
+    """
     networks = bare.networks(config, device)
     uv = torch.randn(2 * rows, 17, 2, device=device)
     work = rows * flops.sampler(config.model, len(networks.steps), flips=True)
@@ -106,28 +110,16 @@ def _sampler(
     with torch.no_grad(), arithmetic(precision, device):
         if compiled:
             networks.compile()
-        call = graphed(networks, uv) if graph else partial(sample, networks, uv)
-        return _entry("sampler with flips", precision, _WAYS[compiled, graph], rows, work, peak, call, config, device, start)
+        call = partial(sample, networks)
+        way = _WAYS[compiled, graph or (compiled and device.type == "cuda")]
+        run = partial(Recorded(call) if graph else call, uv)
+        return _entry("sampler with flips", precision, way, rows, work, peak, run, config, device, start)
 
 
 def sample(networks: Networks, uv: Tensor) -> Tensor:
     """What inference computes for a pass of poses and their mirror images. (rows, 17, 2) -> (rows, 17, 5)."""
     xyz = centre(networks.lifter(uv).float())
     return networks.sample(torch.cat([uv, xyz], -1), uv, eta=0.0)[0]
-
-
-def graphed(networks: Networks, uv: Tensor) -> Callable[[], object]:
-    """The sampler recorded once as a CUDA graph, and played back: no launches from Python."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):  # what is made at a first call must not be recorded
-        for _ in range(3):
-            sample(networks, uv)
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        sample(networks, uv)
-    return graph.replay
 
 
 @contextlib.contextmanager

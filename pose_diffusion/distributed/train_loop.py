@@ -33,6 +33,7 @@ from pose_diffusion.training.optimiser import build_optimiser
 from pose_diffusion.training.state import TrainState, cpu_weights
 from pose_diffusion.training.step import pass_rows
 from pose_diffusion.training.step import step as training_step
+from pose_diffusion.training.update import Update
 
 
 def train_worker(settings: dict[str, Any]) -> Any:
@@ -101,11 +102,13 @@ def train_loop(settings: dict[str, Any]) -> None:
         if state.model:
             network.load_state_dict(state.model)
         rows = pass_rows(config.train, device, batch)
-        parallel: Any = stages.compiled(stage, network, rows, config) if config.train.compiled else network
+        computes: Any = stages.compiled(stage, network, rows, config) if config.train.compiled else network
         if world > 1:
-            parallel = ray.train.torch.prepare_model(parallel, move_to_device=False)
+            computes = ray.train.torch.prepare_model(computes, move_to_device=False)
         optimiser = build_optimiser(network, config.train)
         ema = Ema(network, config.train.ema)
+        update = Update(network, optimiser, ema, config.train)
+        frozen = stages.frozen_lifter(lifter, rows, config) if denoiser else None
         if state.optimiser:
             optimiser.load_state_dict(state.optimiser)
             ema.load_state_dict(state.ema)
@@ -132,9 +135,9 @@ def train_loop(settings: dict[str, Any]) -> None:
                     group["lr"] = stages.learning_rate(config, epoch + step / max(steps, 1), stage.epochs)
                 train = config.train
                 poses = make_batch(rows_2d, rows_3d, train.draw, train.flip, generator, view[0] if view else None, train.turn)
-                if denoiser and config.train.denoiser_errors == "lifter":
-                    poses = poses.lift(lifter, pass_rows(config.train, device, len(poses)))
-                total += training_step(stage, network, parallel, optimiser, ema, poses, config, generator)
+                if frozen:
+                    poses = poses.lift(frozen, rows, train.precision == "bf16")
+                total += training_step(stage, computes, update, poses, config, generator)
 
                 seen += len(rows_3d)
                 step += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,8 +16,9 @@ from pose_diffusion.diffusion.sampler import ddim
 from pose_diffusion.diffusion.schedule import Schedule, sampling_steps
 from pose_diffusion.errors import InputError
 from pose_diffusion.models.compiling import compile_blocks, compiled
-from pose_diffusion.models.denoiser import Denoiser
+from pose_diffusion.models.denoiser import Context, Denoiser
 from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.recording import Recorded
 
 Network = TypeVar("Network", Lifter, Denoiser)
 
@@ -75,14 +76,22 @@ class Networks:
 
     def compile(self) -> None:
         """Compiles the networks at the first pass of each shape: see `compiling`. Results differ in their last bits."""
-        if self.device.type == "cuda":
-            for network in filter(None, (self.lifter, self.denoiser)):
-                compile_blocks(network, self.device)
+        lifter: Any = self.lifter
+        denoiser: Any = self.denoiser
+        if self.device.type != "cuda":
+            lifter.forward = compiled(lifter.forward, self.device)
+            if denoiser:
+                denoiser.encode = compiled(denoiser.encode, self.device)
+                denoiser.denoise = compiled(denoiser.denoise, self.device)
             return
-        self.lifter.forward = compiled(self.lifter.forward, self.device)  # type: ignore[method-assign]
-        if self.denoiser is not None:
-            self.denoiser.encode = compiled(self.denoiser.encode, self.device)  # type: ignore[method-assign]
-            self.denoiser.denoise = compiled(self.denoiser.denoise, self.device)  # type: ignore[method-assign]
+        for network in filter(None, (lifter, denoiser)):
+            compile_blocks(network, self.device)
+        lifter.forward = Recorded(lifter.forward)
+        if denoiser:
+            step = denoiser.denoise
+            recorded = Recorded(lambda x_t, embedded, guide, t: step(x_t, Context(embedded, guide), t))
+            denoiser.encode = Recorded(denoiser.encode)
+            denoiser.denoise = lambda x_t, context, t: recorded(x_t, *context, t)
 
 
 def build(kind: type[Network], config: ModelConfig, state: Mapping[str, Tensor], where: str) -> Network:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pose_diffusion.data import mixture as mixtures
 from pose_diffusion.data import views
@@ -34,9 +35,10 @@ class Batch:
         return [Batch(*part) for part in zip(*fields, strict=True)]
 
     @torch.no_grad()
-    def lift(self, lifter: nn.Module, rows: int) -> Batch:
+    def lift(self, lifter: Callable[[Tensor], Tensor], rows: int, bf16: bool = False) -> Batch:
         """The batch with `lifted`, in passes of at most `rows` poses."""
-        return replace(self, lifted=torch.cat([centre(lifter(uv).float()) for uv in self.uv.split(rows)]))
+        with torch.autocast(self.uv.device.type, torch.bfloat16, enabled=bf16):
+            return replace(self, lifted=torch.cat([centre(lifter(uv).float()) for uv in self.uv.split(rows)]))
 
 
 def make_batch(

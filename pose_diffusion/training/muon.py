@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from pose_diffusion.recording import RecordedInPlace
+
 _MOMENTUM = 0.95
 # Newton and Schulz's iteration as a polynomial that is steepest at 0: five rounds bring singular values to about 1.
 _FACTORS = (3.4445, -4.7750, 2.0315)
@@ -21,28 +23,38 @@ _LEAST_NORM = 1e-7
 
 
 class Muon(torch.optim.Optimizer):
-    """Steps of orthogonal matrices, as large as AdamW's are (arXiv 2502.16982), with decoupled weight decay."""
+    """Steps of orthogonal matrices, as large as AdamW's are (arXiv 2502.16982), with decoupled weight decay.
 
-    def __init__(self, matrices: Sequence[nn.Parameter], lr: float, weight_decay: float = 0.0):
+    recorded: play the updates back as a CUDA graph; the gradients then always lie in the same memory.
+    """
+
+    def __init__(self, matrices: Sequence[nn.Parameter], lr: float, weight_decay: float = 0.0, recorded: bool = False):
         alike: dict[torch.Size, list[nn.Parameter]] = {}
         for matrix in matrices:
             alike.setdefault(matrix.shape, []).append(matrix)
         super().__init__([{"params": group} for group in alike.values()], {"lr": lr, "weight_decay": weight_decay})
+        self.updates: Callable[[], list[Tensor]] = RecordedInPlace(self._updates) if recorded else self._updates
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:  # type: ignore[override]
         """Takes a step of every matrix; all need a gradient."""
-        for group in self.param_groups:
+        for group, update in zip(self.param_groups, self.updates(), strict=True):
             matrices, rate = group["params"], group["lr"]
-            gradients = torch.stack([matrix.grad for matrix in matrices])
-            state = self.state[matrices[0]]  # of all in the group
+            size = 0.2 * math.sqrt(max(matrices[0].shape))
+            torch._foreach_mul_(matrices, 1 - rate * group["weight_decay"])
+            torch._foreach_add_(matrices, update.unbind(), alpha=-rate * size)
+
+    def _updates(self) -> list[Tensor]:
+        """The directions of the steps, all matrices of a group in one tensor (N, R, C)."""
+        updates = []
+        for group in self.param_groups:
+            gradients = torch.stack([matrix.grad for matrix in group["params"]])
+            state = self.state[group["params"][0]]  # of all in the group
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(gradients)
             state["momentum"].lerp_(gradients, 1 - _MOMENTUM)
-            update = orthogonal(gradients.lerp_(state["momentum"], _MOMENTUM))  # Nesterov's
-            size = 0.2 * math.sqrt(max(matrices[0].shape))
-            torch._foreach_mul_(matrices, 1 - rate * group["weight_decay"])
-            torch._foreach_add_(matrices, update.to(gradients.dtype).unbind(), alpha=-rate * size)
+            updates.append(orthogonal(gradients.lerp_(state["momentum"], _MOMENTUM)).to(gradients.dtype))  # Nesterov's
+        return updates
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

@@ -32,7 +32,8 @@ def build_optimiser(network: nn.Module, config: TrainConfig) -> Optimiser:
     chosen = {id(matrix) for matrix in matrices}
     rest = [parameter for parameter in network.parameters() if id(parameter) not in chosen]
     # Muon's updates are of the size of AdamW's, so that one learning rate serves both.
-    return _Together(muon=Muon(matrices, config.learning_rate, config.weight_decay), adam=_adam(rest, config))
+    recorded = config.compiled and matrices[0].is_cuda
+    return _Together(muon=Muon(matrices, config.learning_rate, config.weight_decay, recorded), adam=_adam(rest, config))
 
 
 def _adam(parameters: list[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:

@@ -20,7 +20,7 @@ from pose_diffusion.diffusion.loss import noise_error
 from pose_diffusion.diffusion.noise import gaussian, noise_between, noise_scale
 from pose_diffusion.diffusion.schedule import Schedule, sampling_steps
 from pose_diffusion.lifting import lift
-from pose_diffusion.models.compiling import CompiledTraining
+from pose_diffusion.models.compiling import CompiledTraining, compiled_lifting
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
 from pose_diffusion.models.networks import Networks
@@ -57,6 +57,14 @@ def compiled(stage: Stage, network: nn.Module, rows: int, config: Config) -> Com
     x_t, t = torch.zeros(rows, N_JOINTS, 5, device=device), torch.zeros(rows, dtype=torch.int64, device=device)
     inputs = (uv,) if stage.name == "lifter" else (x_t, uv, t)
     return CompiledTraining(network, inputs, config.train.precision == "bf16")
+
+
+def frozen_lifter(lifter: Lifter, rows: int, config: Config) -> Callable[[Tensor], Tensor] | None:
+    """What lifts the denoiser's batches in passes of `rows` poses, where it learns from the lifter's errors."""
+    if config.train.denoiser_errors != "lifter":
+        return None
+    device = lifter.project.bias.device
+    return compiled_lifting(lifter, rows, device) if config.train.compiled else lifter
 
 
 def lifter_loss(network: nn.Module, batch: Batch, config: Config, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""One step of training: gradients of the batch in passes that fit a cache, clipping, optimiser, moving average."""
+"""One step of training: gradients of the batch in passes that fit a cache, and the update that they make."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from pose_diffusion.config import Config, TrainConfig
 from pose_diffusion.lifting import suitable_rows
 from pose_diffusion.training.batch import Batch
-from pose_diffusion.training.ema import Ema
-from pose_diffusion.training.optimiser import Optimiser
 from pose_diffusion.training.stages import Stage
+from pose_diffusion.training.update import Update
 
 
 def pass_rows(config: TrainConfig, device: torch.device, batch: int) -> int:
@@ -23,32 +22,27 @@ def pass_rows(config: TrainConfig, device: torch.device, batch: int) -> int:
 
 def step(
     stage: Stage,
-    network: nn.Module,
-    parallel: Any,
-    optimiser: Optimiser,
-    ema: Ema,
+    network: Any,
+    update: Update,
     poses: Batch,
     config: Config,
     generator: torch.Generator,
 ) -> Tensor:
     """Trains on a batch and returns the sum of its poses' losses, on their device: nothing here waits for a GPU.
 
-    parallel: what computes, the network itself or its DistributedDataParallel.
+    network: what computes, the network itself, its compiled twin or its DistributedDataParallel.
     """
     device = poses.xyz.device
     total = torch.zeros((), device=device)
-    optimiser.zero_grad(set_to_none=True)
+    update.forget()
     parts = poses.split(pass_rows(config.train, device, len(poses)))
     for number, part in enumerate(parts):
         # Gradients of the parts add up to the batch's; workers exchange them once, with the last.
-        alone = isinstance(parallel, nn.parallel.DistributedDataParallel) and number + 1 < len(parts)
-        with parallel.no_sync() if alone else contextlib.nullcontext():
+        alone = isinstance(network, nn.parallel.DistributedDataParallel) and number + 1 < len(parts)
+        with network.no_sync() if alone else contextlib.nullcontext():
             with torch.autocast(device.type, torch.bfloat16, enabled=config.train.precision == "bf16"):
-                loss = stage.loss(parallel, part, config, generator).sum()
+                loss = stage.loss(network, part, config, generator).sum()
             (loss / len(poses)).backward()
         total += loss.detach()
-    if config.train.clip:
-        nn.utils.clip_grad_norm_(network.parameters(), config.train.clip)
-    optimiser.step()
-    ema.update()
+    update()
     return total
