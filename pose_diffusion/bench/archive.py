@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from pose_diffusion.bench import bare
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import schema, shards
-from pose_diffusion.data.manifest import Manifest
+from pose_diffusion.data.manifest import Manifest, ShardFile
 from pose_diffusion.data.sequence import Sequence
 from pose_diffusion.skeleton import JOINTS
 
@@ -15,12 +18,13 @@ from pose_diffusion.skeleton import JOINTS
 def write(folder: str, split: str, rows: int, files: int) -> Manifest:
     """Writes so many rows into so many files of one split, and the manifest, which it returns. Local or s3://."""
     per_file = -(-rows // files)
-    written = []
-    for number in range(files):
-        count = min(per_file, rows - number * per_file)
-        if count > 0:
-            sequence = _sequence(f"Random {number}", count, number)
-            written.append(shards.write(folder, f"split={split}/part-{number:05d}.parquet", split, [sequence]))
+
+    def one(number: int) -> ShardFile:
+        sequence = _sequence(f"Random {number}", min(per_file, rows - number * per_file), number)
+        return shards.write(folder, f"split={split}/part-{number:05d}.parquet", split, [sequence])
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        written = list(pool.map(one, range(-(-rows // per_file))))
     made = Manifest(
         version=schema.VERSION, kernels=bare.KERNELS, joints=list(JOINTS), cameras={}, source={"converter": "bench"},
         settings={}, files=written,

@@ -181,8 +181,8 @@ class InferConfig(Section):
     """Actors that lift, each with the model loaded once; 0 takes one for each GPU, or each CPU of a cluster without."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPUs of an actor; 0 shares those of the cluster among the actors."""
-    shards_in_hand: Count = 3
-    """Shards an actor has in memory: one is lifted while the next is read and the last one written."""
+    shards_in_hand: Annotated[int, Field(ge=0)] = 0
+    """Shards an actor has in memory: one is lifted while others are read, scored and written; 0 takes 3, 8 beside a GPU."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to lift; auto takes a GPU an actor if the cluster has one."""
     on_bad_shard: Literal["fail", "skip"] = "fail"

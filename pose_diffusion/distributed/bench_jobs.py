@@ -24,7 +24,8 @@ from pose_diffusion.distributed.train import train
 from pose_diffusion.training import history
 
 log = logging.getLogger(__name__)
-_FILES_A_WORKER = 8
+_FILES_A_WORKER = 8  # at least
+_ROWS_A_FILE = 8192  # at most, where a worker has more files than that
 
 
 def measure(config: Config, folder: str, device: torch.device, rates: Mapping[tuple[str, int], Rate]) -> Iterator[Entry]:
@@ -45,7 +46,7 @@ def _training(config: Config, folder: str, bundle: str, device: torch.device, wo
     archive.write(f"{folder}/shards", "train", rows, _FILES_A_WORKER * workers)
     given = {
         "output": f"{folder}/run", "lifter": bundle, "denoiser_epochs": 2, "workers": workers, "holdout_subjects": [],
-        "device": device.type, "threads": config.bench.threads,
+        "device": device.type, "threads": _threads(config, device),
     }  # fmt: skip
     job = _with(config, data={"shards": f"{folder}/shards"}, train=given)
     with Memory("ray::") as memory:
@@ -66,10 +67,10 @@ def _lifting(config: Config, folder: str, bundle: str, device: torch.device, wor
     """An archive; the figure is of what was published after the first file of each worker, which its start delays."""
     files = _FILES_A_WORKER * workers
     rows = max(files * 64, round(bare_rate.a_second * config.bench.job_seconds))
-    archive.write(f"{folder}/shards", "test", rows, files)
+    archive.write(f"{folder}/shards", "test", rows, max(files, rows // _ROWS_A_FILE))
     given = {
         "bundle": bundle, "input": f"{folder}/shards", "output": f"{folder}/lifted", "split": "test", "workers": workers,
-        "device": device.type, "threads": config.bench.threads, "diffusion": True,
+        "device": device.type, "threads": _threads(config, device), "diffusion": True,
     }  # fmt: skip
     job = _with(config, data={"shards": "", "actions": None, "subjects": None}, infer=given)
     with Memory("ray::") as memory:
@@ -85,6 +86,11 @@ def _lifting(config: Config, folder: str, bundle: str, device: torch.device, wor
                 memory_mib=memory.mib or None, note=f"{rows:,} poses, after each worker's first file")  # fmt: skip
     yield Entry("jobs", f"{name}: whole job", rows / took, "poses/s", share=rows / took / bare_rate.a_second,
                 of="bare sampler", note="start of the workers and report counted")  # fmt: skip
+
+
+def _threads(config: Config, device: torch.device) -> int:
+    """CPU threads of a job's worker; beside a GPU as many as jobs take by themselves."""
+    return config.bench.threads if device.type == "cpu" else 0
 
 
 def _with(config: Config, **sections: dict) -> Config:

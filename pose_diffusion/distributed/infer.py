@@ -39,6 +39,7 @@ from pose_diffusion.report.partial import Partial
 
 log = logging.getLogger(__name__)
 
+_IN_HAND = {"cpu": 3, "cuda": 8}  # a GPU lifts a shard in less time than a processor takes to read, score and write one
 # What may change when a run goes on: how it is computed, not what.
 _NOT_IDENTITY = {
     "bundle", "input", "output", "batch", "workers", "threads", "shards_in_hand", "device", "on_bad_shard", "retries"
@@ -161,10 +162,10 @@ def _task(
     cpus = max(1, int(resources.get("CPU", 1)))
     workers = config.infer.workers or int(resources.get("GPU", 0) if device == "cuda" else cpus) or 1
     threads = config.infer.threads or max(1, cpus // workers)
+    in_hand = config.infer.shards_in_hand or _IN_HAND[device]
     run = runs.digest([json.dumps(identity, sort_keys=True)])
-    return Task(
-        config.infer.model_copy(update={"workers": workers}), selection, kernels, cameras, reproject, run, device, threads
-    )
+    infer = config.infer.model_copy(update={"workers": workers, "shards_in_hand": in_hand})
+    return Task(infer, selection, kernels, cameras, reproject, run, device, threads)
 
 
 def _survey(task: Task, files: list[ShardFile], labels: dict[str, str]) -> Iterator[tuple[ShardFile, Partial | None]]:

@@ -96,7 +96,9 @@ class ShardLifter:
 
     def __init__(self, task: Task, tally: Tally | None = None):
         infer = task.infer
-        settle(task.threads, infer.precision == "tf32")  # Ray sets OMP_NUM_THREADS to 1 in its workers
+        # Ray sets OMP_NUM_THREADS to 1 in its workers. A GPU's CPUs work on one shard each.
+        threads = task.threads if task.device == "cpu" else task.threads // infer.shards_in_hand
+        settle(max(1, threads), infer.precision == "tf32")
         self.task, self.tally = task, tally
         bundle = load_bundle(infer.bundle, task.device)
         self.bundle = bundle if infer.diffusion else dataclasses.replace(bundle, denoiser=None)
@@ -133,8 +135,9 @@ class ShardLifter:
             return Outcome(file.path, count, lost=_reason(self.task.source(file), error))
         output = self.task.output(file)
         try:
+            poses = self._poses(rows)
             with self.device:
-                found = self._estimate(rows, file.path)
+                found = self._estimate(*poses, file.path)
             keep = self.task.infer.keep_hypotheses
             spread_mm = found.spread_mm * self.task.infer.spread_scale
             table = predictions.build(rows, found.poses, spread_mm, found.hypotheses, keep, found.root_3d, found.pose_2d)
@@ -155,11 +158,15 @@ class ShardLifter:
             raise InputError(f"{path}: its SHA-256 is not the manifest's: changed since it was prepared")
         return shards.select(table, task.selection)
 
-    def _estimate(self, rows: pa.Table, path: str) -> Estimate:
+    def _poses(self, rows: pa.Table) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What is lifted, on the device: mixtures, keys of the draws and, where cameras are known, intrinsics."""
+        device = self.bundle.device
+        mixture = torch.from_numpy(np.require(schema.tensor_values(rows["mixture"]), requirements="W")).to(device)
+        intrinsic = row_intrinsics(rows, self.task.cameras).to(device) if self.task.cameras else None
+        return mixture, row_keys(rows, self.task.infer.seed).to(device), intrinsic
+
+    def _estimate(self, mixture: Tensor, keys: Tensor, intrinsic: Tensor | None, path: str) -> Estimate:
         task = self.task
-        mixture = torch.from_numpy(np.require(schema.tensor_values(rows["mixture"]), requirements="W"))
-        keys = row_keys(rows, task.infer.seed)
-        intrinsic = row_intrinsics(rows, task.cameras) if task.cameras else None
         a_pass = max(1, self.rows // (2 if task.infer.flips else 1))
         group = a_pass * -(-_GROUP // (a_pass * task.infer.hypotheses))  # whole passes, so that the last one alone is padded
         parts = []

@@ -57,6 +57,8 @@ class CompiledTraining(nn.Module):
         twin: Any = _twin(network).train()
         compile_blocks(twin, device)
         if device.type == "cuda":
+            # It is recorded on a stream of its own, which autograd would warn of at the first step.
+            torch.autograd.graph.set_warn_on_accumulate_grad_stream_mismatch(False)
             with torch.autocast("cuda", torch.bfloat16, enabled=bf16, cache_enabled=False):  # a cast must be in the record
                 twin = torch.cuda.make_graphed_callables(twin, inputs)
         self._twin = [twin]  # in a list, so that the parameters count once

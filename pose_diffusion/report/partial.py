@@ -161,8 +161,10 @@ def _groups(table: pa.Table, layout: Layout, spans: list[Span], joints: np.ndarr
 def _under_thresholds(errors: np.ndarray) -> np.ndarray:
     """How many of the joints lie under each AUC threshold. (..., joints) in mm -> (..., thresholds)."""
     # The number of thresholds at or below an error is the place of the first one above it.
-    place = np.searchsorted(np.asarray(AUC_THRESHOLDS_MM, np.float32), errors, side="right")
-    return np.stack([(place <= k).sum(-1) for k in range(len(AUC_THRESHOLDS_MM))], -1)
+    place = np.searchsorted(np.asarray(AUC_THRESHOLDS_MM, np.float32), errors, side="right").reshape(-1, errors.shape[-1])
+    bins = len(AUC_THRESHOLDS_MM) + 1
+    counts = np.bincount((place + bins * np.arange(len(place))[:, None]).ravel(), minlength=bins * len(place))
+    return counts.reshape(*errors.shape[:-1], bins).cumsum(-1)[..., :-1]
 
 
 def _tracks(table: pa.Table, layout: Layout, spans: list[Span], known: np.ndarray) -> dict[Key, Track]:
