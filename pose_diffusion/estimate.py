@@ -33,6 +33,7 @@ class Settings:
     aggregate: str = "mean"
     reproject: bool = False
     eta: float | None = None
+    keep_size: bool | None = None
     rows: int | None = None
     pose_2d: Pose2D = "heaviest"
 
@@ -51,18 +52,32 @@ class Estimate:
     root_3d: Tensor | None
     pose_2d: Tensor
 
+    def on_cpu(self) -> Estimate:
+        """The same in the CPU's memory. A GPU is not waited for: its copies are queued, and there once they are done."""
+        return Estimate(
+            poses={method: _on_cpu(pose) for method, pose in self.poses.items()},
+            spread_mm=_on_cpu(self.spread_mm),
+            hypotheses=None if self.hypotheses is None else _on_cpu(self.hypotheses),
+            root_3d=None if self.root_3d is None else _on_cpu(self.root_3d),
+            pose_2d=_on_cpu(self.pose_2d),
+        )
+
     @staticmethod
     def joined(parts: Sequence[Estimate]) -> Estimate:
-        """Consecutive estimates as one, on the CPU."""
-        hypotheses = [part.hypotheses.cpu() for part in parts if part.hypotheses is not None]
-        roots = [part.root_3d.cpu() for part in parts if part.root_3d is not None]
+        """Consecutive estimates as one."""
+        hypotheses = [part.hypotheses for part in parts if part.hypotheses is not None]
+        roots = [part.root_3d for part in parts if part.root_3d is not None]
         return Estimate(
-            poses={method: torch.cat([part.poses[method].cpu() for part in parts]) for method in parts[0].poses},
-            spread_mm=torch.cat([part.spread_mm.cpu() for part in parts]),
+            poses={method: torch.cat([part.poses[method] for part in parts]) for method in parts[0].poses},
+            spread_mm=torch.cat([part.spread_mm for part in parts]),
             hypotheses=torch.cat(hypotheses) if hypotheses else None,
             root_3d=torch.cat(roots) if roots else None,
-            pose_2d=torch.cat([part.pose_2d.cpu() for part in parts]),
+            pose_2d=torch.cat([part.pose_2d for part in parts]),
         )
+
+
+def _on_cpu(tensor: Tensor) -> Tensor:
+    return tensor.to("cpu", non_blocking=True)
 
 
 @torch.no_grad()
@@ -76,6 +91,7 @@ def estimate(
         settings.flips,
         settings.hypotheses,
         eta=settings.eta,
+        keep_size=settings.keep_size,
         rows=settings.rows,
         keys=keys,
         pose_2d=settings.pose_2d,

@@ -1,6 +1,7 @@
 """From 2D poses to 3D: lifter, DDIM refinement, flip averaging, hypotheses and their aggregate.
 
     pelvis-centred lifter pose -> x_start = (uv, xyz) -> DDIM guided by uv -> xyz of the last sample, pelvis-centred
+    keep_size:  xyz -> xyz |lifter pose| / |xyz|,  |.| the root of the sum of squares over joints
 
 Flip averaging runs each pose and its mirror image in one doubled batch and averages the two in one frame. Of several
 hypotheses the first starts from each joint's heaviest kernel or its mixture's mean, the others from kernels drawn by weight.
@@ -44,6 +45,7 @@ def lift(
     hypotheses: int = 1,
     steps: Sequence[int] | None = None,
     eta: float | None = None,
+    keep_size: bool | None = None,
     generator: torch.Generator | None = None,
     rows: int | None = None,
     keys: Tensor | None = None,
@@ -51,8 +53,9 @@ def lift(
 ) -> Lifted:
     """Lifts 2D poses uv (N, 17, 2) or mixtures (N, 17, K, 5), in normalised screen units.
 
-    steps, eta: DDIM's, by default the settings'. generator: of the draws, on the poses' device; by default a new one with
-    seed 0. keys: (N,) int64, in place of a generator: what a pose draws is a function of its key, whatever stands beside it.
+    steps, eta, keep_size: of the sampling, by default the settings'. generator: of the draws, on the poses' device; by
+    default a new one with seed 0. keys: (N,) int64, in place of a generator: what a pose draws is a function of its key,
+    whatever stands beside it.
     rows: poses of every network pass, flips and hypotheses counted, the last one padded; by default what suits the device.
     pose_2d: of a mixture, what the first hypothesis starts from: each joint's heaviest kernel or its mixture's mean.
     Raises InputError for another shape, and for hypotheses that could not differ (no mixture, and eta is 0).
@@ -61,6 +64,7 @@ def lift(
         raise ValueError("the networks are in training mode: call eval() first")
     poses = torch.as_tensor(uv_or_mixture, dtype=torch.float32, device=networks.device)
     eta = networks.diffusion.eta if eta is None else eta
+    keep_size = networks.diffusion.keep_size if keep_size is None else keep_size
     if keys is None:
         generator = generator or torch.Generator(poses.device).manual_seed(0)
     else:  # one key a hypothesis
@@ -78,7 +82,8 @@ def lift(
         noise = generator if key_rows is None else _KeyedNoise(key_rows[part])
         scale = None if sigma_rows is None else sigma_rows[part]
         lifter_poses.append(xyz[:count])
-        refined.append(_refine(networks, uv_rows[part], xyz, flips, steps, eta, scale, noise)[:count])
+        found = _refine(networks, uv_rows[part], xyz, flips, steps, eta, scale, noise)
+        refined.append((found * (_size(xyz) / _size(found)) if keep_size else found)[:count])
     pose_3d = _joined(refined, uv)
     mean = pose_3d.mean(1)
     spread = (pose_3d - mean[:, None]).square().sum(-1).mean(1).sqrt()
@@ -166,6 +171,11 @@ def _refine(
         plain, flipped = refined.chunk(2)
         refined = (plain + mirror(flipped)) / 2
     return centre(refined)
+
+
+def _size(pose: Tensor) -> Tensor:
+    """(N, 17, 3), minus the pelvis -> (N, 1, 1)."""
+    return pose.square().sum((1, 2), keepdim=True).sqrt().clamp_min(torch.finfo(pose.dtype).tiny)
 
 
 def _flat(tensor: Tensor | None) -> Tensor | None:

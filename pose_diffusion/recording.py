@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+_BESIDE = "thread_local"  # other threads may use the GPU while one records
 _WARM_UPS = 3  # calls before a record: they compile, and make what is made once
 
 
@@ -45,7 +46,7 @@ class Recorded:
                 self.function(*places)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode=_BESIDE):
             outputs = self.function(*places)
         return places, graph, outputs
 
@@ -68,7 +69,7 @@ class RecordedInPlace:
             return self.function()
         if self.graph is None:
             self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph):  # nothing runs yet
+            with torch.cuda.graph(self.graph, capture_error_mode=_BESIDE):  # nothing runs yet
                 self.outputs = self.function()
         self.graph.replay()
         return self.outputs

@@ -58,6 +58,30 @@ def test_the_pelvis_is_exactly_at_0(bundle: Bundle, mixture: torch.Tensor, flips
         assert not pose[..., 0, :].any()
 
 
+@pytest.mark.parametrize("flips", [True, False])
+def test_with_its_size_kept_a_refined_pose_differs_by_a_factor_and_is_as_large_as_the_lifters(
+    bundle: Bundle, mixture: torch.Tensor, flips: bool
+) -> None:
+    plain, kept = (lift(bundle, mixture, flips=flips, hypotheses=3, keep_size=keep) for keep in (False, True))
+    assert torch.equal(kept.lifter_pose, plain.lifter_pose)
+    sizes = torch.linalg.vector_norm(kept.hypotheses[:, 0], dim=(1, 2))
+    torch.testing.assert_close(sizes, torch.linalg.vector_norm(kept.lifter_pose, dim=(1, 2)))
+    factor = kept.hypotheses.norm(dim=(2, 3), keepdim=True) / plain.hypotheses.norm(dim=(2, 3), keepdim=True)
+    torch.testing.assert_close(kept.hypotheses, factor * plain.hypotheses)
+    assert (factor - 1).abs().max() > 1e-3
+
+
+def test_whether_the_size_is_kept_is_the_bundles_unless_told(bundle: Bundle, mixture: torch.Tensor) -> None:
+    keeps = dataclasses.replace(bundle, diffusion=bundle.diffusion.model_copy(update={"keep_size": True}))
+    assert torch.equal(lift(keeps, mixture).pose_3d, lift(bundle, mixture, keep_size=True).pose_3d)
+    assert torch.equal(lift(keeps, mixture, keep_size=False).pose_3d, lift(bundle, mixture).pose_3d)
+
+
+def test_without_a_denoiser_there_is_no_size_to_keep(bundle: Bundle, mixture: torch.Tensor) -> None:
+    alone = Bundle(bundle.model, bundle.diffusion, bundle.lifter)
+    assert torch.equal(lift(alone, mixture, keep_size=True).pose_3d, lift(alone, mixture).pose_3d)
+
+
 @pytest.mark.parametrize("rows", [1, 4, 5, 1000])
 def test_the_size_of_a_pass_does_not_change_the_result(bundle: Bundle, mixture: torch.Tensor, rows: int) -> None:
     whole, parts = lift(bundle, mixture, hypotheses=3), lift(bundle, mixture, hypotheses=3, rows=rows)

@@ -93,6 +93,7 @@ def lifting(config: Config, device: torch.device) -> Callable[[], int]:
                 infer.flips,
                 infer.hypotheses,
                 eta=infer.eta,
+                keep_size=infer.keep_size,
                 rows=infer.batch or None,
                 keys=keys,
                 pose_2d=infer.pose_2d,

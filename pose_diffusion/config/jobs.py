@@ -169,6 +169,8 @@ class InferConfig(Section):
     """Which pose several hypotheses become: their mean, or weighted or chosen by their reprojection, joint by joint."""
     eta: Share | None = None
     """Fresh noise in a DDIM step, instead of the bundle's."""
+    keep_size: bool | None = None
+    """Whether refined poses take the size of the lifter's, instead of as the bundle says."""
     spread_scale: Positive = 1.0
     """Factor on the spread of hypotheses, which knows the doubt about 2D alone; a report on known truth has the fitting one."""
     keep_hypotheses: bool = False

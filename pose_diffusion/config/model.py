@@ -47,6 +47,8 @@ class DiffusionConfig(Section):
     """The DDIM steps, ascending, for sampling: list."""
     eta: Share = 0.0
     """Fresh noise in a DDIM step: 0 is deterministic, 1 is as much as in DDPM."""
+    keep_size: bool = False
+    """Give a refined pose the size of the lifter's: one image hardly tells it, and denoisers tend to make bodies larger."""
 
     @model_validator(mode="after")
     def _steps_exist(self) -> DiffusionConfig:

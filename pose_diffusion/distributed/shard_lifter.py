@@ -1,7 +1,8 @@
 """One pose shard to one prediction file: read and check, lift in passes of one shape, score, publish.
 
-An actor runs a few calls at once: while one holds the device, others read the next shard and write the last. What a shard
-becomes depends on its rows and the run's settings alone, so a call may be repeated, and its file is the same each time.
+An actor runs a few calls at once: while one holds the device, others read the next shard and write the last. A GPU is held
+while its work is queued, not until it is done, so that it always has some. What a shard becomes depends on its rows and the
+run's settings alone, so a call may be repeated, and its file is the same each time.
 """
 
 from __future__ import annotations
@@ -111,6 +112,7 @@ class ShardLifter:
             aggregate=infer.aggregate,
             reproject=task.reproject,
             eta=infer.eta,
+            keep_size=infer.keep_size,
             rows=self.rows,
             pose_2d=infer.pose_2d,
         )
@@ -137,7 +139,11 @@ class ShardLifter:
         try:
             poses = self._poses(rows)
             with self.device:
-                found = self._estimate(*poses, file.path)
+                parts = self._estimate(*poses, file.path)
+                queued = self._queued()
+            if queued:
+                queued.synchronize()
+            found = Estimate.joined(parts)
             keep = self.task.infer.keep_hypotheses
             spread_mm = found.spread_mm * self.task.infer.spread_scale
             table = predictions.build(rows, found.poses, spread_mm, found.hypotheses, keep, found.root_3d, found.pose_2d)
@@ -160,12 +166,27 @@ class ShardLifter:
 
     def _poses(self, rows: pa.Table) -> tuple[Tensor, Tensor, Tensor | None]:
         """What is lifted, on the device: mixtures, keys of the draws and, where cameras are known, intrinsics."""
-        device = self.bundle.device
-        mixture = torch.from_numpy(np.require(schema.tensor_values(rows["mixture"]), requirements="W")).to(device)
-        intrinsic = row_intrinsics(rows, self.task.cameras).to(device) if self.task.cameras else None
-        return mixture, row_keys(rows, self.task.infer.seed).to(device), intrinsic
+        mixture = torch.from_numpy(np.require(schema.tensor_values(rows["mixture"]), requirements="W"))
+        keys = row_keys(rows, self.task.infer.seed)
+        intrinsic = row_intrinsics(rows, self.task.cameras) if self.task.cameras else None
+        return self._to_device(mixture), self._to_device(keys), None if intrinsic is None else self._to_device(intrinsic)
 
-    def _estimate(self, mixture: Tensor, keys: Tensor, intrinsic: Tensor | None, path: str) -> Estimate:
+    def _to_device(self, tensor: Tensor) -> Tensor:
+        device = self.bundle.device
+        if device.type == "cuda":  # only from pinned memory a copy need not wait for what is queued
+            tensor = tensor.pin_memory()
+        return tensor.to(device, non_blocking=True)
+
+    def _queued(self) -> torch.cuda.Event | None:
+        """What ends when the GPU has done all that is queued for it."""
+        if self.bundle.device.type != "cuda":
+            return None
+        event = torch.cuda.Event(blocking=True)
+        event.record()
+        return event
+
+    def _estimate(self, mixture: Tensor, keys: Tensor, intrinsic: Tensor | None, path: str) -> list[Estimate]:
+        """The estimate, part by part, in the CPU's memory once a GPU has done what is queued."""
         task = self.task
         a_pass = max(1, self.rows // (2 if task.infer.flips else 1))
         group = a_pass * -(-_GROUP // (a_pass * task.infer.hypotheses))  # whole passes, so that the last one alone is padded
@@ -174,10 +195,10 @@ class ShardLifter:
             for start in range(0, len(mixture), group):
                 part = slice(start, start + group)
                 known = None if intrinsic is None else intrinsic[part]
-                parts.append(estimate(self.bundle, mixture[part], self.settings, keys[part], known))
+                parts.append(estimate(self.bundle, mixture[part], self.settings, keys[part], known).on_cpu())
                 if self.tally:
                     self.tally.reached(path, min(start + group, len(mixture)))
-        return Estimate.joined(parts)
+        return parts
 
     def _precision(self) -> contextlib.AbstractContextManager:
         return torch.autocast(self.bundle.device.type, torch.bfloat16, enabled=self.task.infer.precision == "bf16")

@@ -40,7 +40,7 @@ _ONE_FOR_ALL = {
     "train.workers",
     "train.device",
 }
-_SAMPLING_KEYS = ("sampling", "window", "count", "step_list", "eta")
+_SAMPLING_KEYS = ("sampling", "window", "count", "step_list", "eta", "keep_size")
 SAMPLING = (*(f"diffusion.{key}" for key in _SAMPLING_KEYS), "infer.flips", "infer.hypotheses", "infer.pose_2d")
 
 
