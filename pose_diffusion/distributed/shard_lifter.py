@@ -98,7 +98,7 @@ class ShardLifter:
     def __init__(self, task: Task, tally: Tally | None = None):
         infer = task.infer
         # Ray sets OMP_NUM_THREADS to 1 in its workers. A GPU's CPUs work on one shard each.
-        threads = task.threads if task.device == "cpu" else task.threads // infer.shards_in_hand
+        threads = task.threads if task.device == "cpu" else task.threads // max(1, infer.shards_in_hand)
         settle(max(1, threads), infer.precision == "tf32")
         self.task, self.tally = task, tally
         bundle = load_bundle(infer.bundle, task.device)

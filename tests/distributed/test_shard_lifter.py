@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 
@@ -80,6 +82,23 @@ def test_every_pass_of_the_networks_has_the_same_rows(bundle: str, tmp_path: Pat
     for file in manifest.files:
         assert lifter.lift(file).partial
     assert len(passes) == 1
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("compiled", [False, True])
+def test_shards_lifted_at_once_on_a_gpu_are_those_of_the_cpu(bundle: str, tmp_path: Path, compiled: bool) -> None:
+    manifest = write_archive(tmp_path / "archive", files=8, rows=300)
+    tables = []
+    for device in ("cpu", "cuda"):
+        settings = {"hypotheses": 3, "batch": 128, "shards_in_hand": 4, "compiled": compiled and device == "cuda"}
+        job = replace(task(bundle, tmp_path / "archive", tmp_path / device, **settings), device=device, threads=4)
+        with ThreadPoolExecutor(4) as pool:
+            assert all(outcome.partial for outcome in pool.map(ShardLifter(job).lift, manifest.files))
+        paths = [str(tmp_path / device / "predictions" / file.path) for file in manifest.files]
+        tables.append(pa.concat_tables(predictions.read(path) for path in paths))
+    for name in ("pose_2d", "pose_3d", "lifter_3d", "diffusion_3d", "spread_mm"):
+        ours, theirs = (tensor_values(table[name]) for table in reversed(tables))
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4 * np.abs(theirs).max())
 
 
 def test_what_a_lifter_publishes_is_finished_for_its_run_alone(bundle: str, tmp_path: Path) -> None:
