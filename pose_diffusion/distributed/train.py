@@ -24,7 +24,8 @@ from pose_diffusion.distributed.console import console
 from pose_diffusion.distributed.data import READ, READ_TO_TURN, cache_bytes, stream, training_selection
 from pose_diffusion.distributed.job import input_error_in, ray_cluster, reason
 from pose_diffusion.distributed.scaling import reading, scaling, worker_range
-from pose_diffusion.distributed.train_loop import given_lifter, train_worker
+from pose_diffusion.distributed.train_bundles import given_lifter
+from pose_diffusion.distributed.train_loop import train_worker
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.training import stages
 

@@ -13,8 +13,7 @@ import ray.train.torch
 import torch
 import torch.distributed
 
-from pose_diffusion import draws, storage
-from pose_diffusion.bundle import load_bundle, save_bundle
+from pose_diffusion import draws
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import schema, shards
@@ -22,7 +21,8 @@ from pose_diffusion.distributed.data import COLUMNS, COLUMNS_TO_TURN, Epochs
 from pose_diffusion.distributed.job import input_error_in
 from pose_diffusion.distributed.metrics import TrainingMetrics
 from pose_diffusion.distributed.progress import Progress
-from pose_diffusion.errors import InputError, RunError
+from pose_diffusion.distributed.train_bundles import finished_lifter, save
+from pose_diffusion.errors import RunError
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
 from pose_diffusion.process import settle
@@ -95,7 +95,7 @@ def train_loop(settings: dict[str, Any]) -> None:
         stage = todo[index]
         torch.manual_seed(draws.name_key(config.train.seed, index))
         network = stage.build(config.model).to(device)
-        lifter = network if isinstance(network, Lifter) else _lifter(config, state, device)
+        lifter = network if isinstance(network, Lifter) else finished_lifter(config, state, device)
         denoiser = network if isinstance(network, Denoiser) else None
 
         # Model, optimiser and average, as the checkpoint left them.
@@ -194,7 +194,7 @@ def train_loop(settings: dict[str, Any]) -> None:
         state = state.next_stage(stage.name)
 
     if rank == 0:
-        _save_bundle(config, state, device)
+        save(config, state, device)
         if advice := history.advice(state.history):
             say(advice)
 
@@ -214,26 +214,6 @@ def _holdout(config: Config, selection: dict, rank: int, world: int, device: tor
     return mixture, truth
 
 
-def given_lifter(config: Config) -> Lifter:
-    """The lifter of the bundle train.lifter. Raises InputError where its size is not the config's."""
-    bundle = load_bundle(config.train.lifter)
-    if bundle.model != config.model:
-        raise InputError(
-            f"key 'train.lifter': {config.train.lifter} holds {bundle.model}, the config's model is {config.model}"
-        )
-    return bundle.lifter
-
-
-def _lifter(config: Config, state: TrainState, device: torch.device) -> Lifter:
-    """The finished lifter, frozen: stage 1's best, or the one that train.lifter names."""
-    if config.train.lifter:
-        lifter = given_lifter(config)
-    else:
-        lifter = Lifter(config.model)
-        lifter.load_state_dict(state.lifter)
-    return lifter.to(device).eval().requires_grad_(False)
-
-
 def _report(state: TrainState, metrics: dict[str, Any], rank: int) -> None:
     if rank != 0:
         ray.train.report(metrics)
@@ -248,25 +228,3 @@ def _all_sum(values: torch.Tensor, world: int) -> torch.Tensor:
     if world > 1:
         torch.distributed.all_reduce(values)
     return values.cpu()
-
-
-def _save_bundle(config: Config, state: TrainState, device: torch.device) -> None:
-    """The bundle of the finished run: each stage's averaged weights of its best epoch."""
-    evaluated = [entry for entry in state.history if "lifter_mpjpe" in entry]
-    provenance = {
-        "trained_by": "jobs/train.py",
-        "shards": config.data.shards,
-        "steps": state.steps_done,
-        "holdout_subjects": config.train.holdout_subjects,
-        "best_denoiser_epoch": state.best.get("epoch"),
-        "held_out": evaluated[-1] if evaluated else {},
-        "train": config.train.model_dump(mode="json"),
-    }
-    save_bundle(
-        storage.join(config.train.output, "model"),
-        config.model,
-        config.diffusion,
-        cpu_weights(_lifter(config, state, device)),
-        state.best.get("weights"),
-        provenance,
-    )
