@@ -59,17 +59,17 @@ class RecordedInPlace:
 
     def __init__(self, function: Callable[[], Any]):
         self.function = function
-        self.calls = 0
-        self.graph: torch.cuda.CUDAGraph | None = None
-        self.outputs: Any = None
+        self._calls = 0
+        self._graph: torch.cuda.CUDAGraph | None = None
+        self._outputs: Any = None
 
     def __call__(self) -> Any:
-        self.calls += 1
-        if self.calls <= _WARM_UPS:
+        self._calls += 1
+        if self._calls <= _WARM_UPS:
             return self.function()
-        if self.graph is None:
-            self.graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self.graph, capture_error_mode=_BESIDE):  # nothing runs yet
-                self.outputs = self.function()
-        self.graph.replay()
-        return self.outputs
+        if self._graph is None:
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph, capture_error_mode=_BESIDE):  # nothing runs yet
+                self._outputs = self.function()
+        self._graph.replay()
+        return self._outputs
