@@ -178,7 +178,7 @@ class InferConfig(Section):
     precision: Precision = "float32"
     """Arithmetic of the networks; tf32 is a GPU's, on a CPU it is float32."""
     compiled: bool = False
-    """Compile the networks, which takes a worker a minute or more: for archives of hours."""
+    """Compile the networks, which takes a worker a minute or more (beside a GPU, with CUDA graphs, 15 s): for long archives."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Actors that lift, each with the model loaded once; 0 takes one for each GPU, or each CPU of a cluster without."""
     threads: Annotated[int, Field(ge=0)] = 0
