@@ -43,10 +43,11 @@ def test_shards_are_read_from_a_folder_and_from_s3(ray_session, s3_bucket):
     assert all(entry["value"] > 0 for entry in found.values())
 
 
-def test_bare_loops_run_in_as_many_processes_as_asked(ray_session):
-    found = named(bench(settings("bench.parts=[scaling]", "bench.workers=[1, 2]")))
+@pytest.mark.parametrize("counts", [[2], pytest.param([1, 2], marks=pytest.mark.slow)])
+def test_bare_loops_run_in_as_many_processes_as_asked(ray_session, counts):
+    found = named(bench(settings("bench.parts=[scaling]", f"bench.workers={counts}")))
     loops = ("bare training step, float32", "bare sampler, float32")
-    assert found.keys() == {f"{loop}, {count} processes" for loop in loops for count in (1, 2)}
+    assert found.keys() == {f"{loop}, {count} processes" for loop in loops for count in counts}
     assert all(entry["memory_mib"] > 10 for entry in found.values())
 
 

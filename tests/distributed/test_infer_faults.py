@@ -184,7 +184,7 @@ def nine(bundle: str, ray_session: None, tmp_path_factory: pytest.TempPathFactor
     return archive, output
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_actor_costs_nothing(bundle: str, nine: tuple[Path, Path], tmp_path: Path, workers: int) -> None:
     archive, undisturbed = nine
     with actors(Deadly):

@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -138,26 +139,37 @@ def test_a_ray_started_here_tells_its_workers_where_its_dashboard_is(ray_session
     assert os.environ.get("RAY_API_SERVER_ADDRESS") != address  # the job's own environment is as it was
 
 
+BAD = [
+    ("train", ["train.batch=none"], "error: command line: key 'train.batch'"),
+    ("train", ["data.shards=/absent/shards", "train.output=/tmp/never"], "error: /absent/shards: no such shard folder"),
+    ("train", ["--config", "/absent.yaml"], "error: /absent.yaml: no such file"),
+    ("prepare", ["prepare.source=human36m", "prepare.output=/tmp/never"], "error: "),
+]
+
+
+@pytest.fixture(scope="module")
+def done(repository):
+    """What the jobs say to each command line of the tests below: run side by side, as each takes seconds to start."""
+
+    def start(command: tuple[str, ...]) -> subprocess.CompletedProcess:
+        job, *arguments = command
+        whole = [sys.executable, str(repository / "jobs" / f"{job}.py"), *arguments]
+        return subprocess.run(whole, capture_output=True, text=True, timeout=120)
+
+    commands = [(job, "--help") for job in JOBS] + [(job, *arguments) for job, arguments, _ in BAD]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(commands, pool.map(start, commands), strict=True))
+
+
 @pytest.mark.parametrize("job", JOBS)
-def test_help_lists_the_keys_with_their_sentences(repository, job):
-    done = subprocess.run(
-        [sys.executable, str(repository / "jobs" / f"{job}.py"), "--help"], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0
-    assert "keys:" in done.stdout and done.stdout.count("\n      ") > 3
+def test_help_lists_the_keys_with_their_sentences(done, job):
+    helped = done[job, "--help"]
+    assert helped.returncode == 0
+    assert "keys:" in helped.stdout and helped.stdout.count("\n      ") > 3
 
 
-@pytest.mark.parametrize(
-    ("job", "arguments", "message"),
-    [
-        ("train", ["train.batch=none"], "error: command line: key 'train.batch'"),
-        ("train", ["data.shards=/absent/shards", "train.output=/tmp/never"], "error: /absent/shards: no such shard folder"),
-        ("train", ["--config", "/absent.yaml"], "error: /absent.yaml: no such file"),
-        ("prepare", ["prepare.source=human36m", "prepare.output=/tmp/never"], "error: "),
-    ],
-)
-def test_bad_input_is_one_line_without_a_trace(repository, job, arguments, message):
-    command = [sys.executable, str(repository / "jobs" / f"{job}.py"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 2
-    assert message in done.stderr and "Traceback" not in done.stderr
+@pytest.mark.parametrize(("job", "arguments", "message"), BAD)
+def test_bad_input_is_one_line_without_a_trace(done, job, arguments, message):
+    refused = done[job, *arguments]
+    assert refused.returncode == 2
+    assert message in refused.stderr and "Traceback" not in refused.stderr

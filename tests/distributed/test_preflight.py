@@ -66,6 +66,7 @@ def test_a_wrong_access_key_is_told(strict: str, key: str) -> None:
 
 def test_a_server_that_is_not_there_is_told(new_client: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # botocore's own retries would only take time
     with pytest.raises(InputError, match=r"key 'infer.input': s3://bucket-a/x: .*Could not connect"):
         look("infer.input=s3://bucket-a/x")
 

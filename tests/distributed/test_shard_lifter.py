@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from pose_diffusion import storage
+from pose_diffusion import patience, storage
 from pose_diffusion.bundle import load_bundle
 from pose_diffusion.camera import Camera, h36m_cameras
 from pose_diffusion.config import InferConfig
@@ -189,7 +189,8 @@ def test_bf16_is_close_to_float32(bundle: str, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def remote(bundle: str, s3_bucket: str, proxy: Proxy) -> tuple[Task, Manifest]:
+def remote(bundle: str, s3_bucket: str, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> tuple[Task, Manifest]:
+    monkeypatch.setattr(patience, "_LONGEST_WAIT_S", 0.05)  # refusals are counted here; how long is waited is test_patience's
     manifest = write_archive(f"{s3_bucket}/archive", files=1, rows=5)
     return task(bundle, f"{s3_bucket}/archive", f"{s3_bucket}/out", retries=2), manifest
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partialmethod
+
 import pytest
 import torch
 from torch import nn
@@ -38,8 +40,11 @@ def gradients(network: nn.Module) -> list[torch.Tensor]:
     return found
 
 
-@pytest.mark.parametrize("kind", [pytest.param("lifter", marks=pytest.mark.slow), "denoiser"])
-def test_outputs_and_gradients_are_those_of_the_plain_network(kind: str) -> None:
+# Traced and differentiated as for training, but run as it is: a compiler of C++ would take half a minute.
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["lifter", "denoiser"])
+def test_outputs_and_gradients_are_those_of_the_plain_network(monkeypatch: pytest.MonkeyPatch, kind: str, backend: str) -> None:
+    monkeypatch.setattr(nn.Module, "compile", partialmethod(nn.Module.compile, backend=backend))
     network, inputs = made(kind)
     compiled = CompiledTraining(network, inputs, bf16=False)
     for count in (ROWS, ROWS - 2):  # of the size that is compiled, and another
