@@ -60,13 +60,14 @@ def _out_of_memory(error: Exception) -> bool:
 def train_loop(settings: dict[str, Any]) -> None:
     """What each worker does: restore, data, then stage by stage and epoch by epoch: step, EMA, evaluate, report."""
     config = Config.model_validate(settings["config"])
+    train = config.train
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
-    threads = config.train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size())
-    settle(threads, config.train.precision == "tf32")
+    threads = train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size())
+    settle(threads, train.precision == "tf32")
     say = settings["lines"].say.remote if rank == 0 and settings["lines"] else (lambda line: None)
-    metrics = TrainingMetrics(config.train.output)
+    metrics = TrainingMetrics(train.output)
 
     # Restore: the last checkpoint, or the start.
     state = TrainState()
@@ -76,15 +77,15 @@ def train_loop(settings: dict[str, Any]) -> None:
         say(f"going on from stage {state.stage + 1}, epoch {state.epoch + 1}, step {state.steps_done}")
 
     # Data: this worker's part of the training rows, and its share of the held-out poses.
-    batch = max(1, config.train.batch // world)
+    batch = max(1, train.batch // world)
     epochs = Epochs(
         ray.train.get_dataset_shard("train"),
         batch,
         settings["keep"],
         config.data.shuffle_rows,
         device,
-        draws.name_key(config.train.seed, rank),
-        COLUMNS_TO_TURN if config.train.turn else COLUMNS,
+        draws.name_key(train.seed, rank),
+        COLUMNS_TO_TURN if train.turn else COLUMNS,
     )
     loading = Progress("reading training rows", settings["rows"] // world, "rows", say=say)
     epochs.load(loading.reached)
@@ -93,7 +94,7 @@ def train_loop(settings: dict[str, Any]) -> None:
     todo = stages.stages(config)
     for index in range(state.stage, len(todo)):
         stage = todo[index]
-        torch.manual_seed(draws.name_key(config.train.seed, index))
+        torch.manual_seed(draws.name_key(train.seed, index))
         network = stage.build(config.model).to(device)
         lifter = network if isinstance(network, Lifter) else finished_lifter(config, state, device)
         denoiser = network if isinstance(network, Denoiser) else None
@@ -101,13 +102,13 @@ def train_loop(settings: dict[str, Any]) -> None:
         # Model, optimiser and average, as the checkpoint left them.
         if state.model:
             network.load_state_dict(state.model)
-        rows = pass_rows(config.train, device, batch)
-        computes: Any = stages.compiled(stage, network, rows, config) if config.train.compiled else network
+        rows = pass_rows(train, device, batch)
+        computes: Any = stages.compiled(stage, network, rows, config) if train.compiled else network
         if world > 1:
             computes = ray.train.torch.prepare_model(computes, move_to_device=False)
-        optimiser = build_optimiser(network, config.train)
-        ema = Ema(network, config.train.ema)
-        update = Update(network, optimiser, ema, config.train)
+        optimiser = build_optimiser(network, train)
+        ema = Ema(network, train.ema)
+        update = Update(network, optimiser, ema, train)
         frozen = stages.frozen_lifter(lifter, rows, config) if denoiser else None
         if state.optimiser:
             optimiser.load_state_dict(state.optimiser)
@@ -128,12 +129,11 @@ def train_loop(settings: dict[str, Any]) -> None:
                 waited += wait
 
                 # Step: its draws are a function of where it stands in the run.
-                seed = draws.name_key(config.train.seed, index, epoch, step, rank)
+                seed = draws.name_key(train.seed, index, epoch, step, rank)
                 torch.manual_seed(seed)
                 generator = torch.Generator(device).manual_seed(seed)
                 for group in optimiser.param_groups:
                     group["lr"] = stages.learning_rate(config, epoch + step / max(steps, 1), stage.epochs)
-                train = config.train
                 poses = make_batch(rows_2d, rows_3d, train.draw, train.flip, generator, view[0] if view else None, train.turn)
                 if frozen:
                     poses = poses.lift(frozen, rows, train.precision == "bf16")
@@ -144,7 +144,7 @@ def train_loop(settings: dict[str, Any]) -> None:
                 state.steps_done += 1
                 progress.advance(len(rows_3d) * world)
                 metrics.step(stage.name, len(rows_3d), wait)
-                if config.train.checkpoint_steps and step % config.train.checkpoint_steps == 0 and step < steps:
+                if train.checkpoint_steps and step % train.checkpoint_steps == 0 and step < steps:
                     state.remember(index, epoch, step, network, optimiser, ema)
                     _report(state, {"stage": stage.name, "epoch": epoch}, rank)
                 before = time.monotonic()
@@ -170,7 +170,7 @@ def train_loop(settings: dict[str, Any]) -> None:
                     f"{stage.name} epoch {epoch + 1}: the loss is not finite; lower train.learning_rate or set train.clip"
                 )
             last = epoch + 1 == stage.epochs
-            if last or (held_out and (epoch + 1) % config.train.evaluate_every == 0):
+            if last or (held_out and (epoch + 1) % train.evaluate_every == 0):
                 ema.swap()
                 network.eval()
                 judged = 0.0  # with nobody held out, the last epoch is kept
@@ -185,7 +185,7 @@ def train_loop(settings: dict[str, Any]) -> None:
             state.history.append(entry)
             state.remember(index, epoch + 1, 0, network, optimiser, ema)
             if rank == 0:
-                history.publish(config.train.output, state.history)
+                history.publish(train.output, state.history)
                 metrics.epoch(entry)
             say(history.line(entry))
 

@@ -73,6 +73,15 @@ def test_without_diffusion_the_lifters_pose_is_published(bundle: str, tmp_path: 
     assert not np.allclose(tensor_values(tables[True]["pose_3d"]), tensor_values(tables[False]["pose_3d"]))
 
 
+@pytest.mark.parametrize("keep_size", [True, False])
+def test_refined_poses_are_published_at_the_lifters_size_where_asked(bundle: str, tmp_path: Path, keep_size: bool) -> None:
+    manifest = write_archive(tmp_path / "archive", files=1, rows=20)
+    ShardLifter(task(bundle, tmp_path / "archive", tmp_path, keep_size=keep_size)).lift(manifest.files[0])
+    table = predictions.read(str(tmp_path / "predictions" / manifest.files[0].path))
+    refined, lifted = (np.linalg.norm(tensor_values(table[name]), axis=(1, 2)) for name in ("pose_3d", "lifter_3d"))
+    assert np.allclose(refined, lifted, rtol=1e-5) == keep_size
+
+
 @pytest.mark.parametrize("batch", [1, 7, 64, 4096])
 def test_every_pass_of_the_networks_has_the_same_rows(bundle: str, tmp_path: Path, batch: int) -> None:
     manifest = write_archive(tmp_path / "archive", files=2, rows=45)
