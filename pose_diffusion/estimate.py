@@ -2,12 +2,13 @@
 
 Methods, in order: lifter, diffusion (both from `pose_2d`), and with several hypotheses mean and, where cameras are
 known, weighted and jointwise (see `aggregate`). The one to be pose_3d comes last; its root is fitted (see `reprojection`).
+Where neighbouring frames may help, one more: that one smoothed over them (see `smoothing`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from pose_diffusion.data.mixture import Pose2D, single
 from pose_diffusion.lifting import lift
 from pose_diffusion.models.networks import Networks
 from pose_diffusion.reprojection import fit_root, joint_log_likelihood
+from pose_diffusion.smoothing import smooth
 
 _MM = 1000.0
 
@@ -61,6 +63,13 @@ class Estimate:
             root_3d=None if self.root_3d is None else _on_cpu(self.root_3d),
             pose_2d=_on_cpu(self.pose_2d),
         )
+
+    def smoothed(self, frame: Tensor, sequence: Tensor, width: float) -> Estimate:
+        """With pose_3d and its root averaged over near frames of its sequence, both (N,) integers; width in frames."""
+        final = list(self.poses.values())[-1]
+        poses = self.poses | {"smoothed": smooth(final, frame, sequence, width)}
+        root = None if self.root_3d is None else smooth(self.root_3d, frame, sequence, width)
+        return replace(self, poses=poses, root_3d=root)
 
     @staticmethod
     def joined(parts: Sequence[Estimate]) -> Estimate:

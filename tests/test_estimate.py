@@ -10,6 +10,7 @@ from pose_diffusion.data.mixture import heaviest, overall
 from pose_diffusion.estimate import Estimate, Settings, estimate
 from pose_diffusion.lifting import lift
 from pose_diffusion.reprojection import fit_root
+from pose_diffusion.smoothing import smooth
 
 KEYS = torch.arange(6)
 SEVERAL = Settings(hypotheses=4, reproject=True)
@@ -98,6 +99,21 @@ def test_the_root_is_that_of_the_pose_to_publish(
     uv, sigma = heaviest(mixture).split(2, -1)
     torch.testing.assert_close(found.root_3d, fit_root(list(found.poses.values())[-1], uv, intrinsic, sigma))
     assert found.root_3d.isfinite().all()
+
+
+@pytest.mark.parametrize("settings", [Settings(), SEVERAL], ids=["one", "several"])
+def test_smoothed_comes_last_with_its_root_and_changes_nothing_else(
+    bundle: Bundle, mixture: torch.Tensor, intrinsic: torch.Tensor, settings: Settings
+) -> None:
+    found = estimate(bundle, mixture, settings, KEYS, intrinsic)
+    frame, sequence = torch.arange(6), torch.tensor([0, 0, 0, 1, 1, 1])
+    smoothed = found.smoothed(frame, sequence, 2.0)
+    assert list(smoothed.poses) == [*found.poses, "smoothed"]
+    final = list(found.poses.values())[-1]
+    torch.testing.assert_close(smoothed.poses["smoothed"], smooth(final, frame, sequence, 2.0))
+    torch.testing.assert_close(smoothed.root_3d, smooth(found.root_3d, frame, sequence, 2.0))
+    assert not torch.equal(smoothed.root_3d, found.root_3d)
+    assert all(torch.equal(smoothed.poses[method], pose) for method, pose in found.poses.items())
 
 
 def test_poses_in_parts_are_the_poses_of_the_whole(bundle: Bundle, mixture: torch.Tensor, intrinsic: torch.Tensor) -> None:

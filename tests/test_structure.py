@@ -13,7 +13,7 @@ FLOORS = [
     {"config", "camera", "config_file", "runs", "metrics"},
     {"data"},
     {"models", "diffusion"},
-    {"lifting", "aggregate", "reprojection", "estimate"},
+    {"lifting", "aggregate", "reprojection", "smoothing", "estimate"},
     {"bundle"},
     {"official"},
     {"training", "report", "inspection", "export", "tuning"},

@@ -171,6 +171,8 @@ class InferConfig(Section):
     """Fresh noise in a DDIM step, instead of the bundle's."""
     keep_size: bool | None = None
     """Whether refined poses take the size of the lifter's, instead of as the bundle says."""
+    smooth: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] = 0.0
+    """For video: average poses over near frames, as one more method; sigma of the window in frames, 0 leaves it out."""
     spread_scale: Positive = 1.0
     """Factor on the spread of hypotheses, which knows the doubt about 2D alone; a report on known truth has the fitting one."""
     keep_hypotheses: bool = False

@@ -105,6 +105,14 @@ def spans_of(table: pa.Table) -> list[Span]:
     ]
 
 
+def sequences_of(spans: SequenceOf[Span]) -> tuple[list[tuple[str, str, str]], np.ndarray]:
+    """The sequences (subject, action, camera) of a file, and the number among them of each row, (rows,) int64."""
+    names = [(span.subject, span.action, span.camera) for span in spans]
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    of_spans = np.array([numbers[name] for name in names], np.int64)
+    return list(numbers), np.repeat(of_spans, [span.rows for span in spans])
+
+
 def read_table(path: str, columns: SequenceOf[str] | None = None, content: bytes | None = None) -> pa.Table:
     """A file's columns (None: all), with its schema checked but not its values. `content`: the file, where it is at hand.
 

@@ -144,6 +144,9 @@ class ShardLifter:
             if queued:
                 queued.synchronize()
             found = Estimate.joined(parts)
+            if width := self.task.infer.smooth:
+                _, sequence = shards.sequences_of(shards.spans_of(rows))
+                found = found.smoothed(_frames(rows), torch.from_numpy(sequence), width)
             keep = self.task.infer.keep_hypotheses
             spread_mm = found.spread_mm * self.task.infer.spread_scale
             table = predictions.build(rows, found.poses, spread_mm, found.hypotheses, keep, found.root_3d, found.pose_2d)
@@ -222,7 +225,7 @@ def row_keys(rows: pa.Table, seed: int) -> Tensor:
     spans = shards.spans_of(rows)
     names = torch.tensor([draws.name_key(seed, span.subject, span.action, span.camera) for span in spans], dtype=torch.int64)
     sequence = names.repeat_interleave(torch.tensor([span.rows for span in spans], dtype=torch.int64))
-    return draws.mix(sequence, torch.from_numpy(rows["frame"].to_numpy().astype(np.int64)))
+    return draws.mix(sequence, _frames(rows))
 
 
 def row_intrinsics(rows: pa.Table, cameras: Mapping[str, Camera]) -> Tensor:
@@ -238,6 +241,11 @@ def row_intrinsics(rows: pa.Table, cameras: Mapping[str, Camera]) -> Tensor:
         parts.append(torch.from_numpy(values).expand(span.rows, 9))
         start += span.rows
     return torch.cat(parts) if parts else torch.zeros(0, 9, dtype=torch.float64)
+
+
+def _frames(rows: pa.Table) -> Tensor:
+    """(N,) int64."""
+    return torch.from_numpy(rows["frame"].to_numpy().astype(np.int64))
 
 
 def _reason(path: str, error: Exception) -> str:

@@ -13,7 +13,7 @@ from pose_diffusion.data import predictions
 from pose_diffusion.data.manifest import Span, action_name
 from pose_diffusion.data.predictions import ORACLE, Layout
 from pose_diffusion.data.schema import tensor_values
-from pose_diffusion.data.shards import spans_of
+from pose_diffusion.data.shards import sequences_of, spans_of
 from pose_diffusion.errors import InputError
 from pose_diffusion.metrics import AUC_THRESHOLDS_MM
 from pose_diffusion.report.gallery import Gallery, collect
@@ -173,14 +173,9 @@ def _tracks(table: pa.Table, layout: Layout, spans: list[Span], known: np.ndarra
     truth = tensor_values(rows["truth_3d"]).astype(np.float64)
     truth -= truth[:, ROOT : ROOT + 1]
     errors = np.stack([tensor_values(rows[name]) - truth for name in names], 1)  # (known rows, methods, 17, 3)
-    numbers = {key: number for number, key in enumerate(dict.fromkeys(map(_sequence, spans)))}
-    sequence = np.repeat([numbers[_sequence(span)] for span in spans], [span.rows for span in spans])
-    found = tracks(errors, rows["frame"].to_numpy(), sequence[known] if len(sequence) else np.zeros(0, np.int64))
-    return {key: found[number] for key, number in numbers.items() if number in found}
-
-
-def _sequence(span: Span) -> Key:
-    return (span.subject, span.action, span.camera)
+    keys, sequence = sequences_of(spans)
+    found = tracks(errors, rows["frame"].to_numpy(), sequence[known])
+    return {key: found[number] for number, key in enumerate(keys) if number in found}
 
 
 def _histogram(edges: np.ndarray, by: np.ndarray, *values: np.ndarray) -> np.ndarray:

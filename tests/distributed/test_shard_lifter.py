@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from pose_diffusion import patience, storage
+from pose_diffusion import patience, smoothing, storage
 from pose_diffusion.bundle import load_bundle
 from pose_diffusion.camera import Camera, h36m_cameras
 from pose_diffusion.config import InferConfig
@@ -80,6 +80,29 @@ def test_refined_poses_are_published_at_the_lifters_size_where_asked(bundle: str
     table = predictions.read(str(tmp_path / "predictions" / manifest.files[0].path))
     refined, lifted = (np.linalg.norm(tensor_values(table[name]), axis=(1, 2)) for name in ("pose_3d", "lifter_3d"))
     assert np.allclose(refined, lifted, rtol=1e-5) == keep_size
+
+
+def test_smoothed_poses_are_published_beside_those_of_single_frames(bundle: str, tmp_path: Path) -> None:
+    """A sequence that another interrupts is one, and the rows of both stand where they stood."""
+    walking, sitting = sequence("S9", "Walking", rows=30), sequence("S9", "Sitting", rows=30)
+    order = [(walking, slice(0, 15)), (sitting, slice(0, 30)), (walking, slice(15, 30))]
+    parts = [replace(s, frame=s.frame[p], mixture=s.mixture[p], pose_3d=s.pose_3d[p], root_3d=s.root_3d[p]) for s, p in order]
+    manifest = write_folder(tmp_path / "archive", {"split=test/part-00000.parquet": parts})
+    tables = []
+    for smooth in (0.0, 2.0):
+        output = tmp_path / str(smooth)
+        assert ShardLifter(task(bundle, tmp_path / "archive", output, smooth=smooth)).lift(manifest.files[0]).partial
+        tables.append(predictions.read(str(output / "predictions" / manifest.files[0].path)))
+    plain, smoothed = tables
+    assert predictions.layout(smoothed.schema, "").methods == ("lifter", "diffusion", "smoothed")
+    assert smoothed.select(["action", "frame", "lifter_3d"]).equals(plain.select(["action", "frame", "lifter_3d"]))
+    assert np.array_equal(tensor_values(smoothed["diffusion_3d"]), tensor_values(plain["pose_3d"]))
+    pose = torch.from_numpy(tensor_values(plain["pose_3d"]).copy())
+    whole = torch.cat([pose[:15], pose[45:], pose[15:45]])
+    expected = smoothing.smooth(whole, torch.arange(30).repeat(2), torch.arange(2).repeat_interleave(30), 2.0)
+    np.testing.assert_allclose(
+        tensor_values(smoothed["pose_3d"]), torch.cat([expected[:15], expected[30:], expected[15:30]]), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("batch", [1, 7, 64, 4096])
