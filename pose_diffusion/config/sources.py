@@ -44,6 +44,8 @@ class ArchiveConfig(Section):
     """Image width and height in pixels, where neither the file nor the images say it."""
     images: str = ""
     """Folder with the images, of which the sizes are read."""
+    tracking: bool = True
+    """Follow people from frame to frame where the file has no ids; false tells them apart by their place in a frame's list."""
     sigma_px: Positive = 5.0
     """Sigma, in pixels, of a joint of confidence 1; a joint of confidence c has sigma_px / max(c, 0.1)."""
     min_confidence: Share = 0.0
@@ -57,6 +59,8 @@ class ArchiveConfig(Section):
 
 
 class CocoConfig(ArchiveConfig):
+    tracking: bool = False
+    """As elsewhere, but false, for images that are not a video."""
     longest_gap: Annotated[int, Field(ge=0)] = 0
     """As elsewhere, but 0, for images that are not a video; set it where image ids are the frames of one."""
 

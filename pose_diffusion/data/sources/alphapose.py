@@ -43,15 +43,15 @@ def read(config: Config, path: str) -> Detections:
         layout=layout,
         points=points,
         frame=frame,
-        person=_people(people, frame, where),
+        person=_people(people, where),
         image=[str(image) for image in images],
     )
 
 
-def _people(people: list[dict], frame: np.ndarray, where: list[str]) -> list[str]:
+def _people(people: list[dict], where: list[str]) -> list[str] | None:
     if people and all("idx" in person for person in people):
         return [_identity(person["idx"], at) for person, at in zip(people, where, strict=True)]
-    return parsing.ranks(frame.tolist())
+    return None
 
 
 def _identity(value: Any, where: str) -> str:

@@ -2,7 +2,8 @@
 
 A reader gives `Detections`: the people found in one recording, in its tool's joint layout and pixels. Here they become
 tracks of the 17 joints on the normalised screen, one kernel a joint whose sigma comes from the confidence. A joint is
-missing where its confidence is not above min_confidence or it lies at exactly (0, 0), as tools write it.
+missing where its confidence is not above min_confidence or it lies at exactly (0, 0), as tools write it. Where the tool does
+not tell people apart, they are followed from frame to frame (see `data.tracking`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pose_diffusion.data.sequence import Clip, Sequence, Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections import Detections, image_sizes, in_pixels
 from pose_diffusion.data.sources.shelf import Shelf
+from pose_diffusion.data.tracking import track
 from pose_diffusion.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -116,7 +118,7 @@ def _clips(converter: str, settings: ArchiveConfig, found: Detections) -> tuple[
     if not keep.any():
         raise InputError(f"{found.where}: no frame has {'all joints' if settings.missing == 'drop' else 'a joint'}")
 
-    names, person = np.unique(np.asarray(found.person, str), return_inverse=True)
+    names, person = np.unique(_people(settings, found, pixels, seen, keep), return_inverse=True)
     sizes, kind = np.unique(size, axis=0, return_inverse=True)
     order = np.lexsort((found.frame, kind.reshape(-1), person))
     order = order[keep[order]]
@@ -124,8 +126,8 @@ def _clips(converter: str, settings: ArchiveConfig, found: Detections) -> tuple[
     starts = np.flatnonzero((np.diff(group, axis=0, prepend=-1) != 0).any(1))
     clips = []
     for rows in np.split(order, starts[1:]):
-        track = f"person {names[person[rows[0]]]}"
-        subject = " ".join(filter(None, (found.subject, track))) if len(names) > 1 or not found.subject else found.subject
+        name = f"person {names[person[rows[0]]]}"
+        subject = " ".join(filter(None, (found.subject, name))) if len(names) > 1 or not found.subject else found.subject
         width, height = (int(x) for x in sizes[kind.reshape(-1)[rows[0]]])
         camera = found.camera or (f"{width}x{height}" if len(sizes) > 1 else "")
         frame = found.frame[rows]
@@ -143,6 +145,17 @@ def _clips(converter: str, settings: ArchiveConfig, found: Detections) -> tuple[
         "joints_missing": int((~seen[keep]).sum()),
     }
     return clips, counts
+
+
+def _people(settings: ArchiveConfig, found: Detections, pixels: np.ndarray, seen: np.ndarray, keep: np.ndarray) -> np.ndarray:
+    """The name of the person in each row, (n,) strings."""
+    if found.person is not None:
+        return np.asarray(found.person, str)
+    if not settings.tracking:
+        return np.asarray(parsing.ranks(found.frame.tolist()), str)
+    person = np.zeros(len(keep), np.int64)
+    person[keep] = track(pixels[keep], seen[keep], found.frame[keep])
+    return person.astype(str)
 
 
 def _load(

@@ -3,8 +3,8 @@
 Results: [{image_id, category_id, keypoints: [x, y, score] * J, score, (track_id)}]. Annotations: {images: [{id, file_name,
 width, height}], annotations: [{image_id, keypoints: [x, y, visibility] * J, (track_id)}], categories: [{keypoints:
 [names]}]}; visibility 0 is missing, 1 (hidden) counts as confidence 0.5, 2 as 1. Joints are matched by the category's names
-where they are there. People are told apart by track_id, else by their order in an image; image ids become frame numbers
-(their rank, where they are too large for that).
+where they are there. People are told apart by track_id where all have one; image ids become frame numbers (their rank, where
+they are too large for that).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _NAMED = (HALPE_26, COCO_17)
 
 
 def clips(config: Config) -> Source:
-    """A clip a person (or, without track ids, a place in the image's list) and file. Raises InputError for bad files."""
+    """A clip a person and file. Raises InputError for bad files."""
     paths = parsing.files(config, ".json")
     return archive.source(config, "coco", paths, lambda path: [read(path, parsing.stem(config, path), config.coco)])
 
@@ -76,7 +76,7 @@ def _detections(
         layout=layout,
         points=points,
         frame=_frames(path, ids),
-        person=_people(people, ids),
+        person=_people(people),
         size=_sizes(path, ids, images or {}),
         image=_image_names(ids, images or {}),
         empty=_empty(path, ids, images or {}),
@@ -113,11 +113,11 @@ def _frames(path: str, ids: list) -> np.ndarray:
     return numbers
 
 
-def _people(people: list[dict], ids: list) -> list[str]:
+def _people(people: list[dict]) -> list[str] | None:
     tracks = [person.get("track_id") for person in people]
     if tracks and all(isinstance(track, int | str) for track in tracks):
         return [str(track) for track in tracks]
-    return parsing.ranks(ids)
+    return None
 
 
 def _sizes(path: str, ids: list, images: dict[Any, dict]) -> np.ndarray | None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from pose_diffusion.config import ArchiveConfig
 from pose_diffusion.data.layouts import LAYOUTS, Layout
-from pose_diffusion.data.sources import images
+from pose_diffusion.data.sources import images, parsing
 from pose_diffusion.errors import InputError
 
 _LARGEST_IMAGE = 100_000
@@ -24,9 +24,10 @@ class Detections:
     """The people of one recording, a row each.
 
     where: the file, for errors. name: the recording's; it becomes the action. points: (n, J, 3) x, y in pixels and
-    confidence. frame: (n,) ints. person: (n,) names, a track each. size: (n, 2) or (2,) image width and height, None
-    where the file does not say. image: (n,) image file names, where the file has them. empty: frames without a person.
-    unit: what x and y are, pixels or shares of the image from 0 to 1 or from -1 to 1.
+    confidence. frame: (n,) ints. person: (n,) names, the same in all frames, None where the file does not tell people apart.
+    size: (n, 2) or (2,) image width and height, None where the file does not say. image: (n,) image file names, where the
+    file has them. empty: frames without a person. unit: what x and y are, pixels or shares of the image from 0 to 1 or from
+    -1 to 1.
     """
 
     where: str
@@ -34,7 +35,7 @@ class Detections:
     layout: Layout
     points: np.ndarray
     frame: np.ndarray
-    person: SequenceOf[str]
+    person: SequenceOf[str] | None = None
     size: np.ndarray | None = None
     image: SequenceOf[str] | None = None
     empty: list[int] = field(default_factory=list)
@@ -114,4 +115,5 @@ def in_pixels(found: Detections, size: np.ndarray) -> np.ndarray:
 
 def _row(found: Detections, bad: np.ndarray | np.bool) -> str:
     row = int(np.argmax(bad))
-    return f"{found.where}: frame {found.frame[row]}, person {found.person[row]}"
+    person = parsing.ranks(found.frame.tolist()) if found.person is None else found.person
+    return f"{found.where}: frame {found.frame[row]}, person {person[row]}"

@@ -1,7 +1,7 @@
 """Detectron2 keypoints as VideoPose3D's inference/infer_video_d2.py writes them: an .npz a video.
 
 'keypoints': for each frame a pair, of which the second holds the people's (n, 4, 17) x, y, logit, probability in COCO's
-order, best first, or nothing; 'metadata': {w, h}. 'boxes' and 'segments' are not read. People are told apart by their order.
+order, best first, or nothing; 'metadata': {w, h}. 'boxes' and 'segments' are not read. Nothing says who is who.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ def read(config: Config, path: str) -> Detections:
         layout=COCO_17,
         points=points,
         frame=frame,
-        person=parsing.ranks(frame.tolist()),
         size=size,
         empty=np.flatnonzero(count == 0).tolist(),
     )

@@ -71,7 +71,7 @@ def _from_json(config: Config, path: str) -> Detections:
             frame_of.append(number)
     points = parsing.number_table(rows, places.__getitem__, 3 * _JOINTS) if rows else np.zeros((0, 3 * _JOINTS))
     frame = np.array(frame_of, np.int64)
-    return _detections(config, path, points.reshape(-1, _JOINTS, 3), frame, parsing.ranks(frame_of), empty, size)
+    return _detections(config, path, points.reshape(-1, _JOINTS, 3), frame, None, empty, size)
 
 
 def _people(entry: Any, where: str) -> list[list]:
@@ -98,7 +98,8 @@ def _landmark(landmark: Any, where: str) -> list:
 
 
 def _detections(
-    config: Config, path: str, points: np.ndarray, frame: np.ndarray, person: list[str], empty: list[int],
+    config: Config, path: str, points: np.ndarray, frame: np.ndarray, person: list[str] | None,
+    empty: list[int],
     size: np.ndarray | None,
 ) -> Detections:  # fmt: skip
     return Detections(

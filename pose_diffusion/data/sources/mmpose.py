@@ -96,7 +96,7 @@ def _detections(config: Config, where: str, frames: list[Frame], names: list[str
         layout=layout,
         points=points,
         frame=np.array(frame_of, np.int64),
-        person=[str(track) for track in tracks] if tracked else parsing.ranks(frame_of),
+        person=[str(track) for track in tracks] if tracked else None,
         empty=empty,
     )
 

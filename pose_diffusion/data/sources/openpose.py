@@ -1,7 +1,7 @@
 """OpenPose's --write_json: a file a frame, '<video>_<frame>_keypoints.json', in a folder or in folders of several videos.
 
 Each file: {version, people: [{person_id, pose_keypoints_2d: [x, y, confidence] * J}]}, J 25 (BODY_25) or 18 (COCO).
-Missing joints are 0, 0, 0. People are told apart by person_id where OpenPose tracked (not -1), else by their order.
+Missing joints are 0, 0, 0. People are told apart by person_id where OpenPose tracked (not -1) in all frames.
 (CMU Perceptual Computing Lab, openpose/doc/02_output.md.)
 """
 
@@ -42,7 +42,7 @@ def _video(config: Config, video: str, frames: dict[int, str]) -> Detections:
     rows: list[list] = []
     places: list[str] = []
     frame_of: list[int] = []
-    person_of: list[str] = []
+    person_of: list[int | None] = []
     empty: list[int] = []
     contents = storage.read_ahead(frames[frame] for frame in sorted(frames))
     for frame, content in zip(sorted(frames), contents, strict=True):
@@ -50,14 +50,12 @@ def _video(config: Config, video: str, frames: dict[int, str]) -> Detections:
         people = parsing.field(parsing.json_of(content, path), "people", list, path)
         if not people:
             empty.append(frame)
-        identities = [_identity(person) for person in people]
-        tracked = None not in identities
         for index, person in enumerate(people):
             where = f"{path}: people[{index}]"
             rows.append(parsing.field(person, "pose_keypoints_2d", list, where))
             places.append(where)
             frame_of.append(frame)
-            person_of.append(f"track {identities[index]}" if tracked else str(index))
+            person_of.append(_identity(person))
     points = parsing.keypoints(rows, places.__getitem__)
     layout, points = fit_layout(config.openpose, points, (BODY_25, COCO_18), video) if rows else (BODY_25, points)
     return Detections(
@@ -66,7 +64,7 @@ def _video(config: Config, video: str, frames: dict[int, str]) -> Detections:
         layout=layout,
         points=points,
         frame=np.array(frame_of, np.int64),
-        person=person_of,
+        person=None if None in person_of else [f"track {identity}" for identity in person_of],
         empty=empty,
         unit=config.openpose.coordinates,
     )

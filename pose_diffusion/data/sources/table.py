@@ -62,7 +62,7 @@ def read(config: Config, path: str) -> list[Detections]:
                 layout=layout,
                 points=points[rows],
                 frame=frame[rows].astype(np.int64),
-                person=person[rows].tolist() if person.any() else parsing.ranks(frame[rows].tolist()),
+                person=person[rows].tolist() if person.any() else None,
                 size=None if size is None else size[rows],
                 subject=subject,
                 camera=camera,

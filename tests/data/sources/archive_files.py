@@ -20,10 +20,12 @@ WIDTH, HEIGHT, FRAMES, PEOPLE = 1280, 720, 12, 2
 
 
 def people(layout: Layout, frames: int = FRAMES, count: int = PEOPLE) -> np.ndarray:
-    """(frames, people, J, 3): x, y in pixels, two decimals, confidence."""
+    """(frames, people, J, 3): x, y in pixels, two decimals, confidence. People hardly move from frame to frame."""
     rng = np.random.default_rng(len(layout.joints))
-    points = rng.uniform([20, 20, 0.3], [WIDTH - 20, HEIGHT - 20, 1], (frames, count, len(layout.joints), 3))
-    return np.round(points, 2)
+    start = rng.uniform([40, 40], [WIDTH - 40, HEIGHT - 40], (count, len(layout.joints), 2))
+    places = start + rng.uniform(-20, 20, (frames, *start.shape))
+    confidence = rng.uniform(0.3, 1, (*places.shape[:-1], 1))
+    return np.round(np.concatenate([places, confidence], axis=-1), 2)
 
 
 def write_json(path: Path, content: object) -> None:

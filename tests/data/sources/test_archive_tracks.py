@@ -61,9 +61,56 @@ def test_people_are_told_apart_by_track_id(tmp_path: Path) -> None:
     np.testing.assert_allclose(pixels(found[0])[0, OUR_L_WRIST], points[0, 0, L_WRIST, :2], atol=1e-3)
 
 
-def test_people_without_track_ids_are_told_apart_by_their_order(tmp_path: Path) -> None:
-    mmpose_video(tmp_path, people(COCO_17))
-    assert [sequence.subject for sequence in sequences("mmpose video", tmp_path)] == ["person 0", "person 1"]
+def test_people_without_track_ids_are_followed_whatever_their_order(tmp_path: Path) -> None:
+    points = people(COCO_17)
+    listed = points.copy()
+    listed[1::2] = listed[1::2, ::-1]
+    mmpose_video(tmp_path, listed)
+    found = sequences("mmpose video", tmp_path)
+    assert [sequence.subject for sequence in found] == ["person 0", "person 1"]
+    for person, sequence in enumerate(found):
+        np.testing.assert_allclose(pixels(sequence)[:, OUR_L_WRIST], points[:, person, L_WRIST, :2], atol=1e-3)
+
+
+def test_people_without_track_ids_are_told_apart_by_their_order_where_asked(tmp_path: Path) -> None:
+    points = people(COCO_17)
+    points[1::2] = points[1::2, ::-1].copy()
+    mmpose_video(tmp_path, points)
+    found = sequences("mmpose video", tmp_path, tracking=False)
+    assert [sequence.subject for sequence in found] == ["person 0", "person 1"]
+    for person, sequence in enumerate(found):
+        np.testing.assert_allclose(pixels(sequence)[:, OUR_L_WRIST], points[:, person, L_WRIST, :2], atol=1e-3)
+
+
+def test_people_of_images_that_are_no_video_are_not_followed(tmp_path: Path) -> None:
+    points = people(COCO_17)
+    points[1::2] = points[1::2, ::-1].copy()
+    coco_results(tmp_path, points)
+    edit(tmp_path / "clip.json", lambda entries: [{k: v for k, v in e.items() if k != "track_id"} for e in entries])
+    by_order, followed = sequences("coco results", tmp_path), sequences("coco results", tmp_path, tracking=True)
+    np.testing.assert_allclose(pixels(by_order[0])[:, OUR_L_WRIST], points[:, 0, L_WRIST, :2], atol=1e-3)
+    np.testing.assert_allclose(pixels(followed[0])[1, OUR_L_WRIST], points[1, 1, L_WRIST, :2], atol=1e-3)
+
+
+def test_a_missing_joint_is_interpolated_between_sightings_of_the_same_person(tmp_path: Path) -> None:
+    points = people(COCO_17)
+    points[5, 1, L_WRIST] = 0
+    listed = points.copy()
+    listed[4::2] = listed[4::2, ::-1]
+    mmpose_video(tmp_path, listed)
+    middle = points[[4, 6], 1, L_WRIST, :2].mean(0)
+    np.testing.assert_allclose(pixels(sequences("mmpose video", tmp_path)[1])[5, OUR_L_WRIST], middle, atol=1e-3)
+
+
+def test_a_detection_without_a_joint_is_nobody(tmp_path: Path) -> None:
+    points = people(COCO_17)
+    points[3, 0] = 0
+    mmpose_video(tmp_path, points)
+    source = source_of("mmpose video", tmp_path, image_size=SIZE)
+    assert source.description["counts"] == {
+        "people": 2, "frames_without_person": 0, "frames_dropped": 1, "joints_missing": 0
+    }  # fmt: skip
+    assert [clip.rows for clip in source.clips] == [11, 12]
 
 
 def test_openpose_track_ids_are_used_where_it_tracked(tmp_path: Path) -> None:
@@ -75,6 +122,12 @@ def test_openpose_track_ids_are_used_where_it_tracked(tmp_path: Path) -> None:
 
     edit(tmp_path / "clip_000000000000_keypoints.json", track)
     assert [s.subject for s in sequences("openpose body 25", tmp_path)] == ["person track 4", "person track 5"]
+
+
+def test_openpose_track_ids_are_left_aside_where_some_lack_one(tmp_path: Path) -> None:
+    openpose(tmp_path, people(BODY_25, frames=2))
+    edit(tmp_path / "clip_000000000001_keypoints.json", lambda content: content["people"][1].update(person_id=[4]))
+    assert [s.subject for s in sequences("openpose body 25", tmp_path)] == ["person 0", "person 1"]
 
 
 def test_frames_are_ordered_by_number_not_by_text(tmp_path: Path) -> None:
