@@ -43,7 +43,9 @@ def motion(frames: int, rng: np.random.Generator) -> np.ndarray:
     return (pose - pose[:, :1]).astype(np.float32)
 
 
-def table(truth: bool = True, hypotheses: int = 1, names: Callable[[str], str] = str, seed: int = 0) -> pa.Table:
+def table(
+    truth: bool = True, hypotheses: int = 1, names: Callable[[str], str] = str, seed: int = 0, smoothed: bool = False
+) -> pa.Table:
     """Predictions of all sequences: lifter about 60 mm off, diffusion about 45 mm, some poses much worse than others."""
     rng = np.random.default_rng(seed)
     rows, poses = [], []
@@ -66,6 +68,8 @@ def table(truth: bool = True, hypotheses: int = 1, names: Callable[[str], str] =
         drawn = draws.astype(np.float32)
         noisy["diffusion"] = drawn.mean(1)
         spread = 1000 * np.sqrt(np.square(drawn - drawn.mean(1, keepdims=True)).sum(-1).mean(1))
+    if smoothed:
+        noisy["smoothed"] = (pose + noisy["diffusion"]) / 2
     return predictions.build(pa.concat_tables(rows).unify_dictionaries(), noisy, spread, drawn)
 
 

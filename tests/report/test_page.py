@@ -110,6 +110,15 @@ def test_is_no_wider_than_the_window(width: int, plain: Path, opened: Callable[.
     assert opened(plain, width).evaluate("document.documentElement.scrollWidth") == width
 
 
+@pytest.mark.parametrize("smoothed", [True, False])
+def test_what_knows_more_than_one_frame_is_told(folder: Path, smoothed: bool, opened: Callable[..., Page]) -> None:
+    path = folder / f"smoothed-{smoothed}.html"
+    path.write_bytes(build_report(write(folder / f"smoothed-{smoothed}", table(smoothed=smoothed))).page)
+    note = opened(path).evaluate("document.querySelector('#headline-note').textContent")
+    assert note.startswith(f"Method: {'smoothed' if smoothed else 'diffusion'}.")
+    assert ("Smoothed poses know the frames around theirs" in note) == smoothed
+
+
 def test_every_chart_is_drawn(plain: Path, opened: Callable[..., Page]) -> None:
     page = opened(plain)
     charts = "[...document.querySelectorAll('.chart')]"

@@ -17,6 +17,7 @@ if (has.truth) {
   at("headline-note").textContent = `Method: ${report.final}. Unweighted means over the actions;`
     + ` over all poses the MPJPE is ${number(report.headline[report.final].frame_mean.mpjpe_mm, 1)} mm.`
     + (report.root ? ` The pelvis fitted in the camera frame is ${number(report.root.mean_mm, 0)} mm from the true one on average.` : "")
+    + (report.methods.includes("smoothed") ? " Smoothed poses know the frames around theirs, the others one frame." : "")
     + (report.oracle ? " The oracle picks the best hypothesis of each pose by the truth, which nobody has in use." : "");
   figureTable(at("actions-table"), report, "", "action", report.actions, leftOut.actions, true);
   figureTable(at("subjects-table"), report, "By subject", "subject", report.subjects, leftOut.subjects, false);
