@@ -55,12 +55,13 @@ def write(
     frame: np.ndarray | None = None,
     root: np.ndarray | None = None,
     action: str = "Walking 1",
+    camera: str = "c1",
 ) -> None:
-    """A prediction file of one sequence of S9 in camera c1."""
+    """A prediction file of one sequence of S9."""
     rows = len(pose)
     made = sequence(rows=rows)
     shard = schema.to_table(
-        Sequence("S9", action, "c1", np.arange(rows, dtype=np.int32) if frame is None else frame, made.mixture, 1000, 1000)
+        Sequence("S9", action, camera, np.arange(rows, dtype=np.int32) if frame is None else frame, made.mixture, 1000, 1000)
     )
     table = predictions.build(shard, {"lifter": pose.astype(np.float32)}, root_3d=root)
     predictions.write(str(folder / f"{name}.parquet"), table)
@@ -168,6 +169,11 @@ def test_names_of_the_data_do_not_leave_the_folder_and_do_not_collide(tmp_path: 
     paths = exported(tmp_path)
     assert len(set(paths)) == 3
     assert all(Path(path).resolve().is_relative_to(tmp_path / "out" / "S9") for path in paths)
+
+
+def test_a_camera_without_a_name_is_no_part_of_the_path(tmp_path: Path) -> None:
+    write(tmp_path, standing(), camera="")
+    assert exported(tmp_path) == [str(tmp_path / "out" / "S9" / "Walking 1.bvh")]
 
 
 def test_chosen_actions_alone_are_exported(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ S. Maddock, Motion Capture File Formats Explained, 2001.
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 import numpy as np
 
@@ -30,13 +31,14 @@ _END = 0.25  # length of an end site, in that of the bone before it
 
 
 def write(config: ExportConfig, predictions: Predictions) -> list[str]:
-    """A file for each sequence, export.output/<subject>/<action>/<camera>.bvh."""
-    paths: list[str] = []
+    """A file for each sequence, export.output/<subject>/<action>/<camera>.bvh, or <action>.bvh where the camera has no name."""
+    paths: dict[str, None] = {}  # in order, and quick to look in
     for track in predictions:
-        path = _free(storage.join(config.output, *(_name(part) for part in (track.subject, track.action, track.camera))), paths)
+        parts = (track.subject, track.action, *([track.camera] if track.camera else []))
+        path = _free(storage.join(config.output, *map(_name, parts)), paths)
         storage.publish_bytes(path, text(track, config).encode())
-        paths.append(path)
-    return paths
+        paths[path] = None
+    return list(paths)
 
 
 def text(track: Track, config: ExportConfig) -> str:
@@ -148,7 +150,7 @@ def _name(part: str) -> str:
     return re.sub(r"[^\w .-]", "_", part).strip(" .") or "unnamed"
 
 
-def _free(path: str, taken: list[str]) -> str:
+def _free(path: str, taken: Container[str]) -> str:
     """The path with .bvh, numbered where names became the same."""
     number, found = 2, f"{path}.bvh"
     while found in taken:
