@@ -46,6 +46,8 @@ class ArchiveConfig(Section):
     """Folder with the images, of which the sizes are read."""
     tracking: bool = True
     """Follow people from frame to frame where the file has no ids; false tells them apart by their place in a frame's list."""
+    shortest_track: Count = 1
+    """Leave out people who are there for fewer frames in all, as a detector's false finds are."""
     sigma_px: Positive = 5.0
     """Sigma, in pixels, of a joint of confidence 1; a joint of confidence c has sigma_px / max(c, 0.1)."""
     min_confidence: Share = 0.0

@@ -118,7 +118,11 @@ def _clips(converter: str, settings: ArchiveConfig, found: Detections) -> tuple[
     if not keep.any():
         raise InputError(f"{found.where}: no frame has {'all joints' if settings.missing == 'drop' else 'a joint'}")
 
-    names, person = np.unique(_people(settings, found, pixels, seen, keep), return_inverse=True)
+    names, person = np.unique(_people(settings, found, pixels, seen), return_inverse=True)
+    frames_of = np.bincount(person[keep], minlength=len(names))
+    keep &= (frames_of >= settings.shortest_track)[person]
+    if not keep.any():
+        raise InputError(f"{found.where}: nobody is there for {settings.shortest_track} frames, '{converter}.shortest_track'")
     sizes, kind = np.unique(size, axis=0, return_inverse=True)
     order = np.lexsort((found.frame, kind.reshape(-1), person))
     order = order[keep[order]]
@@ -139,7 +143,7 @@ def _clips(converter: str, settings: ArchiveConfig, found: Detections) -> tuple[
         )  # fmt: skip
         clips.append(Clip(subject, found.name, camera, len(rows), load))
     counts = {
-        "people": len(names),
+        "people": len(np.unique(person[keep])),
         "frames_without_person": len(found.empty),
         "frames_dropped": int((~keep).sum()),
         "joints_missing": int((~seen[keep]).sum()),
@@ -147,14 +151,14 @@ def _clips(converter: str, settings: ArchiveConfig, found: Detections) -> tuple[
     return clips, counts
 
 
-def _people(settings: ArchiveConfig, found: Detections, pixels: np.ndarray, seen: np.ndarray, keep: np.ndarray) -> np.ndarray:
-    """The name of the person in each row, (n,) strings."""
+def _people(settings: ArchiveConfig, found: Detections, pixels: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """The name of the person in each row, (n,) strings; any for a row without a joint."""
     if found.person is not None:
         return np.asarray(found.person, str)
     if not settings.tracking:
         return np.asarray(parsing.ranks(found.frame.tolist()), str)
-    person = np.zeros(len(keep), np.int64)
-    person[keep] = track(pixels[keep], seen[keep], found.frame[keep])
+    person, there = np.zeros(len(seen), np.int64), seen.any(1)
+    person[there] = track(pixels[there], seen[there], found.frame[there])
     return person.astype(str)
 
 

@@ -263,6 +263,18 @@ def test_a_person_with_no_joint_at_all_is_dropped_and_counted(tmp_path: Path) ->
     assert source.clips[0].rows == 11 and source.description["counts"]["frames_dropped"] == 1
 
 
+def test_people_of_few_frames_are_left_out_where_asked(tmp_path: Path) -> None:
+    points = people(COCO_17)
+    points[3:, 1] = 0
+    mmpose_video(tmp_path, points)
+    assert [clip.rows for clip in source_of("mmpose video", tmp_path, image_size=SIZE, shortest_track=3).clips] == [12, 3]
+    source = source_of("mmpose video", tmp_path, image_size=SIZE, shortest_track=4)
+    assert [clip.rows for clip in source.clips] == [12]
+    assert source.description["counts"]["people"] == 1 and source.description["counts"]["frames_dropped"] == 12
+    with pytest.raises(InputError, match=r"nobody is there for 13 frames, 'mmpose\.shortest_track'"):
+        source_of("mmpose video", tmp_path, image_size=SIZE, shortest_track=13)
+
+
 def test_an_annotated_but_hidden_joint_counts_half(tmp_path: Path) -> None:
     coco_annotations(tmp_path, people(COCO_17, frames=1, count=1))
     edit(tmp_path / "clip.json", lambda c: c["annotations"][0]["keypoints"].__setitem__(3 * L_WRIST + 2, 1))
