@@ -52,15 +52,20 @@ class Raylets:
                 process.kill()
         node.wait()
 
-    def node_with(self, title: str) -> int | None:
-        """A node, other than the head, one of whose processes has this in its title."""
-        for number, node in enumerate(self.nodes[1:], 1):
-            if node.poll() is None:
-                for process in psutil.Process(node.pid).children(recursive=True):
-                    with contextlib.suppress(psutil.NoSuchProcess):
-                        if title in " ".join(process.cmdline()):
-                            return number
-        return None
+    def node_with(self, title: str) -> int:
+        """A node, other than the head, one of whose processes has this in its title; waits until there is one."""
+        found: list[int] = []
+
+        def look() -> list[int]:
+            for number, node in enumerate(self.nodes[1:], 1):
+                if node.poll() is None:
+                    for process in psutil.Process(node.pid).children(recursive=True):
+                        with contextlib.suppress(psutil.NoSuchProcess):
+                            found.extend([number] * (title in " ".join(process.cmdline())))
+            return found
+
+        wait_for(look, f"a node with {title}")
+        return found[0]
 
     def submit(self, name: str, *entrypoint: str, folder: Path, wait: bool = True) -> subprocess.CompletedProcess[str]:
         flags = [] if wait else ["--no-wait"]

@@ -149,9 +149,7 @@ def test_a_node_lost_in_mid_train_costs_no_epoch(cluster: Raylets, submitted, s3
     assert submitted("lost-prepare", "prepare", *arguments).returncode == 0
     submitted("lost-train", "train", *arguments, wait=False)
     wait_for(lambda: len(history(s3_bucket)) >= 2, "two epochs")
-    lost = cluster.node_with("RayTrainWorker")
-    assert lost is not None
-    cluster.kill_node(lost)
+    cluster.kill_node(cluster.node_with("RayTrainWorker"))
     assert "succeeded" not in cluster.status("lost-train")
     cluster.add_node()
     wait_for(lambda: "RUNNING" not in cluster.status("lost-train"), "the end of the training", 600)
@@ -177,9 +175,7 @@ def test_a_node_lost_in_mid_infer_costs_no_pose(
     name = "lost-infer" if replaced else "gone-infer"
     submitted(name, "infer", *run(s3_bucket, f"{s3_bucket}/lifted"), wait=False)
     wait_for(lambda: len(storage.list_files(f"{s3_bucket}/lifted/predictions")) >= 4, "four shards")
-    lost = cluster.node_with("ShardLifter")
-    assert lost is not None
-    cluster.kill_node(lost)
+    cluster.kill_node(cluster.node_with("ShardLifter"))
     assert len(storage.list_files(f"{s3_bucket}/lifted/predictions")) < 40
     if replaced:
         cluster.add_node()
