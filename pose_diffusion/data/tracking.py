@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+MOST = 500  # people of a frame who can be followed: memory grows with the square
 _FARTHEST = 0.4  # diagonals between where a person is and should be
 # In frames of the video:
 _LOST = 25  # after which a person unseen comes back as another

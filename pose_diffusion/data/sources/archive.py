@@ -25,7 +25,7 @@ from pose_diffusion.data.sequence import Clip, Sequence, Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections import Detections, image_sizes, in_pixels
 from pose_diffusion.data.sources.shelf import Shelf
-from pose_diffusion.data.tracking import track
+from pose_diffusion.data.tracking import MOST, track
 from pose_diffusion.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -157,6 +157,10 @@ def _people(settings: ArchiveConfig, found: Detections, pixels: np.ndarray, seen
         return np.asarray(found.person, str)
     if not settings.tracking:
         return np.asarray(parsing.ranks(found.frame.tolist()), str)
+    frames, counts = np.unique(found.frame, return_counts=True)
+    if (most := counts.max()) > MOST:
+        where = f"{found.where}: frame {frames[counts.argmax()]}"
+        raise InputError(f"{where} has {most} people, at most {MOST} can be followed; set tracking=false")
     person, there = np.zeros(len(seen), np.int64), seen.any(1)
     person[there] = track(pixels[there], seen[there], found.frame[there])
     return person.astype(str)

@@ -275,6 +275,15 @@ def test_people_of_few_frames_are_left_out_where_asked(tmp_path: Path) -> None:
         source_of("mmpose video", tmp_path, image_size=SIZE, shortest_track=13)
 
 
+def test_a_crowd_too_large_to_follow_is_refused(tmp_path: Path) -> None:
+    mmpose_video(tmp_path, people(COCO_17, frames=2, count=501))
+    with pytest.raises(
+        InputError, match=r"clip\.json: frame 0 has 501 people, at most 500 can be followed; set tracking=false"
+    ):
+        source_of("mmpose video", tmp_path, image_size=SIZE)
+    assert len(source_of("mmpose video", tmp_path, image_size=SIZE, tracking=False).clips) == 501
+
+
 def test_an_annotated_but_hidden_joint_counts_half(tmp_path: Path) -> None:
     coco_annotations(tmp_path, people(COCO_17, frames=1, count=1))
     edit(tmp_path / "clip.json", lambda c: c["annotations"][0]["keypoints"].__setitem__(3 * L_WRIST + 2, 1))
