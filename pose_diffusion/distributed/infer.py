@@ -25,7 +25,7 @@ from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import shards
 from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
-from pose_diffusion.distributed import tasks
+from pose_diffusion.distributed import room, tasks
 from pose_diffusion.distributed.job import input_error_in, ray_cluster
 from pose_diffusion.distributed.ledger import Ledger
 from pose_diffusion.distributed.progress import Progress
@@ -71,6 +71,9 @@ def infer(config: Config) -> dict:
         log.info("infer: %d shards, %d already there", len(files), len(files) - len(missing))
         if not tolerant:
             shards.check_footers(config.infer.input, missing, manifest.kernels)
+        if missing:
+            gpus = int(task.device == "cuda")
+            room.require(config, "infer.device" if gpus else "infer.threads", 1, task.threads, gpus)
         progress = Progress("infer", sum(selection.count(file) for file in missing), "poses")
         for outcome in _lift_all(task, missing, progress):
             ledger.take(outcome, tolerant)
@@ -159,9 +162,8 @@ def _task(
     if device == "auto":
         device = "cuda" if resources.get("GPU", 0) else "cpu"
     # On a CPU one thread a worker: threads that share a pass this small wait for each other more than they compute.
-    cpus = max(1, int(resources.get("CPU", 1)))
-    workers = config.infer.workers or int(resources.get("GPU", 0) if device == "cuda" else cpus) or 1
-    threads = config.infer.threads or max(1, cpus // workers)
+    workers = config.infer.workers or int(resources.get("GPU" if device == "cuda" else "CPU", 1)) or 1
+    threads = config.infer.threads or room.cpus_each(workers, gpus=int(device == "cuda"))
     in_hand = config.infer.shards_in_hand or _IN_HAND[device]
     run = runs.digest([json.dumps(identity, sort_keys=True)])
     infer = config.infer.model_copy(update={"workers": workers, "shards_in_hand": in_hand})

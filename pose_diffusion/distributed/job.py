@@ -69,10 +69,12 @@ def ray_cluster(config: Config, dashboard: bool = False) -> Iterator[None]:
     """
     import ray
 
+    from pose_diffusion.distributed import room
+
     if ray.is_initialized():  # a job called from another job shares its Ray
         yield
         return
-    address = config.ray.address or os.environ.get("RAY_ADDRESS")
+    address = room.address(config)
     on_sigterm = signal.getsignal(signal.SIGTERM)
     if address:
         try:
@@ -85,6 +87,7 @@ def ray_cluster(config: Config, dashboard: bool = False) -> Iterator[None]:
         signal.signal(signal.SIGTERM, _stop)
     try:
         _quiet_ray_data()
+        room.require_label(config)
         yield
     finally:
         ray.shutdown()

@@ -20,6 +20,7 @@ from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import shards, views
 from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
+from pose_diffusion.distributed import room
 from pose_diffusion.distributed.console import console
 from pose_diffusion.distributed.data import READ, READ_TO_TURN, cache_bytes, stream, training_selection
 from pose_diffusion.distributed.job import input_error_in, ray_cluster, reason
@@ -58,6 +59,8 @@ def check_inputs(config: Config) -> Inputs:
         raise InputError("key 'data.shards': expected a shard folder, got nothing")
     if not stages.stages(config):
         raise InputError("key 'train.lifter_epochs': nothing to train, both stages have 0 epochs")
+    if not config.train.lifter and not config.train.lifter_epochs:
+        raise InputError("key 'train.lifter_epochs': 0 leaves the denoiser without a lifter; name a bundle in 'train.lifter'")
     manifest = manifests.read(config.data.shards)
     selection, holdout = training_selection(config.data, config.train.holdout_subjects)
     if holdout:
@@ -107,6 +110,8 @@ def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, 
     with ray_cluster(config, dashboard=True), contextlib.nullcontext() if quiet else console() as lines:
         gpu = on_gpu(config)
         least, most = worker_range(config, gpu)
+        if gpu:
+            room.require(config, "train.workers", least, gpus=1)
         needed = cache_bytes(rows, manifest.kernels) / least
         keep = config.data.cache == "always" or (config.data.cache == "auto" and needed <= config.data.cache_gib * 2**30)
         log.info(

@@ -16,6 +16,7 @@ from pose_diffusion.bundle import Bundle, load_bundle
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data.manifest import Manifest, Selection
+from pose_diffusion.distributed import room
 from pose_diffusion.distributed.data import held_out_selection
 from pose_diffusion.distributed.job import ray_cluster
 from pose_diffusion.distributed.scaling import NO_CPU, runs_at_once, worker_range
@@ -67,6 +68,8 @@ def tune(config: Config) -> Search:
 
 def _training(config: Config, space: Space) -> Search:
     gpu = on_gpu(config)
+    if gpu:
+        room.require(config, "train.workers", worker_range(config, gpu)[0], gpus=1)
     side_by_side = config.tune.concurrent or runs_at_once(config, gpu)
     threads = config.train.threads or max(1, int(_available("CPU")) // (side_by_side * worker_range(config, gpu)[1]))
     folder = storage.join(config.tune.output, "lifters")
@@ -85,6 +88,8 @@ def _training(config: Config, space: Space) -> Search:
 
 def _sampling(config: Config, space: Space, bundle: Bundle, holdout: Selection) -> Search:
     gpu = on_gpu(config)
+    if gpu:
+        room.require(config, "train.device", 1, gpus=1)
     side_by_side = config.tune.concurrent or max(1, int(_available("GPU" if gpu else "CPU")))
     if set(bundle.provenance.get("holdout_subjects", [])) != set(config.train.holdout_subjects):
         log.warning("tune: %s was not trained with %s held out", config.tune.bundle, ", ".join(config.train.holdout_subjects))

@@ -162,6 +162,11 @@ def test_an_output_that_cannot_be_written_is_named(bundle: str, archive: Path, t
         infer(settings(bundle, archive, tmp_path / "file" / "out"))
 
 
+def test_more_than_the_machine_has_is_refused(bundle: str, archive: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"key 'infer\.threads': no room for 1 worker of 1000 CPUs"):
+        infer(settings(bundle, archive, tmp_path / "out", "infer.threads=1000", "infer.device=cpu"))
+
+
 def test_reprojection_without_cameras_is_refused(bundle: str, archive: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"key 'infer\.aggregate': weighted reprojects, and .* no camera for 'S9/c1'"):
         infer(settings(bundle, archive, tmp_path, "infer.hypotheses=3", "infer.aggregate=weighted"))

@@ -308,6 +308,14 @@ class TestBadInput:
         with pytest.raises(InputError, match=r"key 'train\.lifter'"):
             train(settings(folder, tmp_path / "run", f"train.lifter={undisturbed}/model", "model.width=16"))
 
+    def test_gpus_that_are_not_there_are_refused(self, ray_session, folder, tmp_path):
+        with pytest.raises(InputError, match=r"key 'train\.workers': no room for 64 workers of 1 GPU"):
+            train(settings(folder, tmp_path / "run", "train.device=cuda", "train.workers=64"))
+
+    def test_a_denoiser_without_a_lifter_is_refused(self, folder, tmp_path):
+        with pytest.raises(InputError, match=r"key 'train\.lifter_epochs': 0 leaves the denoiser without a lifter"):
+            train(settings(folder, tmp_path / "run", "train.lifter_epochs=0"))
+
     def test_an_unknown_held_out_subject_is_refused(self, folder, tmp_path):
         with pytest.raises(InputError, match="no subject 'S7' in split 'train'"):
             train(settings(folder, tmp_path / "run", "train.holdout_subjects=[S7]"))
