@@ -134,7 +134,7 @@ class TrainConfig(Section):
     checkpoint_steps: Annotated[int, Field(ge=0)] = 0
     """Steps between checkpoints within an epoch, for epochs of hours; 0 keeps them at the ends of epochs."""
     threads: Annotated[int, Field(ge=0)] = 0
-    """CPU threads of a worker; 0 shares a machine's cores among its workers."""
+    """CPU threads of a worker, no more than the machine has cores; 0 shares those among its workers."""
     evaluate_every: Count = 1
     """Epochs between two evaluations on held-out poses; the last epoch always is."""
     seed: Seed = 0

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from pose_diffusion import config_file
@@ -23,6 +24,7 @@ from pose_diffusion.patience import is_full
 log = logging.getLogger("pose_diffusion")
 
 _STARTS = 3
+_ANSWER_SECONDS = 15.0
 
 
 def run_job(main: Callable[[Config], int | None], summary: str, sections: Sequence[str]) -> None:
@@ -77,6 +79,8 @@ def ray_cluster(config: Config, dashboard: bool = False) -> Iterator[None]:
     address = room.address(config)
     on_sigterm = signal.getsignal(signal.SIGTERM)
     if address:
+        if not _listens(address):
+            raise InputError(f"key 'ray.address': no Ray cluster answers at {address}")
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except ConnectionError as error:
@@ -91,6 +95,19 @@ def ray_cluster(config: Config, dashboard: bool = False) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _listens(address: str) -> bool:
+    """Whether anything takes a connection at host:port; ray.init would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdigit()):
+        return True  # such as 'auto', which Ray looks up
+    end = time.monotonic() + _ANSWER_SECONDS
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS):
+            return True
+        time.sleep(0.5)
+    return False
 
 
 def _start_here(config: Config, dashboard: bool) -> None:

@@ -64,7 +64,8 @@ def train_loop(settings: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank, world = context.get_world_rank(), context.get_world_size()
     device = ray.train.torch.get_device()
-    threads = train.threads or max(1, (os.cpu_count() or 1) // context.get_local_world_size())
+    cpus = os.cpu_count() or 1
+    threads = min(cpus, train.threads or max(1, cpus // context.get_local_world_size()))
     settle(threads, train.precision == "tf32")
     say = settings["lines"].say.remote if rank == 0 and settings["lines"] else (lambda line: None)
     metrics = TrainingMetrics(train.output)

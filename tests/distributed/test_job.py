@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
+from pose_diffusion import config_file
+from pose_diffusion.distributed import job
 from pose_diffusion.distributed.job import exit_code, input_error_in, reason
 from pose_diffusion.errors import InputError, RunError
 
@@ -26,6 +29,27 @@ def raising(error):
         raise error
 
     return main
+
+
+@pytest.mark.parametrize("form", ["{}", "ray://{}"])
+def test_an_address_where_nothing_listens_is_told_from_one_where_something_does(monkeypatch, form):
+    monkeypatch.setattr(job, "_ANSWER_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = form.format(f"127.0.0.1:{server.getsockname()[1]}")
+        assert job._listens(address)
+    assert not job._listens(address)
+
+
+def test_an_address_that_ray_looks_up_is_left_to_it():
+    assert job._listens("auto")
+
+
+def test_no_cluster_at_an_address_is_bad_input(monkeypatch):
+    monkeypatch.setattr(job, "_ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    config = config_file.load(None, ["ray.address=127.0.0.1:9"])
+    with pytest.raises(InputError, match="'ray.address': no Ray cluster answers at 127.0.0.1:9"), job.ray_cluster(config):
+        pass
 
 
 def test_a_job_that_ends_well_exits_with_0():
