@@ -48,7 +48,7 @@ def test_no_cluster_at_an_address_is_bad_input(monkeypatch):
     monkeypatch.setattr(job, "_ANSWER_SECONDS", 0.2)
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     config = config_file.load(None, ["ray.address=127.0.0.1:9"])
-    with pytest.raises(InputError, match="'ray.address': no Ray cluster answers at 127.0.0.1:9"), job.ray_cluster(config):
+    with pytest.raises(InputError, match=r"'ray\.address': no Ray cluster answers at 127\.0\.0\.1:9"), job.ray_cluster(config):
         pass
 
 
