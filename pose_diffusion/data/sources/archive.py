@@ -31,6 +31,7 @@ from pose_diffusion.errors import InputError
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 _LEAST_CONFIDENCE = 0.1
+_CROWD = 20  # people of whom most are in one frame: images that are no video, more likely than false finds
 
 
 def source(
@@ -163,6 +164,10 @@ def _people(settings: ArchiveConfig, found: Detections, pixels: np.ndarray, seen
         raise InputError(f"{where} has {most} people, at most {MOST} can be followed; set tracking=false")
     person, there = np.zeros(len(seen), np.int64), seen.any(1)
     person[there] = track(pixels[there], seen[there], found.frame[there])
+    once = np.bincount(person[there]) == 1
+    if len(once) > _CROWD and once.mean() > 0.5:
+        told = f"{once.sum()} of {len(once)} people are in one frame only; set tracking=false if this is no video"
+        log.warning("%s: %s", found.where, told)
     return person.astype(str)
 
 

@@ -275,6 +275,17 @@ def test_people_of_few_frames_are_left_out_where_asked(tmp_path: Path) -> None:
         source_of("mmpose video", tmp_path, image_size=SIZE, shortest_track=13)
 
 
+def test_people_who_are_in_one_frame_only_are_told_to_be_no_video(tmp_path: Path, caplog) -> None:
+    rng, points = np.random.default_rng(0), people(COCO_17, frames=30)
+    mmpose_video(tmp_path / "video", points)
+    points[..., :2] = rng.uniform(0.1, 0.2, (30, 2, 1, 2)) * points[..., :2] + rng.uniform(0, [1000, 500], (30, 2, 1, 2))
+    mmpose_video(tmp_path / "images", points)
+    source_of("mmpose video", tmp_path / "video", image_size=SIZE)
+    assert not caplog.text
+    source_of("mmpose video", tmp_path / "images", image_size=SIZE)
+    assert "people are in one frame only; set tracking=false if this is no video" in caplog.text
+
+
 def test_a_crowd_too_large_to_follow_is_refused(tmp_path: Path) -> None:
     mmpose_video(tmp_path, people(COCO_17, frames=2, count=501))
     with pytest.raises(
