@@ -7,10 +7,12 @@ hold a part of every one. So on CPUs workers share all but one: k to a CPU, whic
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import ray
 import ray.train
+from ray.util.annotations import RayDeprecationWarning
 
 from pose_diffusion.config import Config
 
@@ -64,7 +66,8 @@ def scaling(config: Config, gpu: bool, side_by_side: int = 1) -> ray.train.Scali
 
 def reading(config: Config) -> ray.train.DataConfig:
     """Where the tasks that read for the workers run: on the nodes of ray.cpu_label."""
-    options = ray.train.DataConfig.default_ingest_options()
+    with warnings.catch_warnings(category=RayDeprecationWarning, action="ignore"):  # of a field that Ray itself fills in here
+        options = ray.train.DataConfig.default_ingest_options()
     options.label_selector = config.ray.cpu_selector or None
     return ray.train.DataConfig(execution_options=options)
 
