@@ -13,19 +13,17 @@ if __name__ == "inspect":
     del sys.modules["inspect"]
     importlib.import_module("inspect")
 else:
-    from rich.console import Console
-
     from pose_diffusion import storage
     from pose_diffusion.config import Config
     from pose_diffusion.distributed.inspect import inspect
-    from pose_diffusion.distributed.job import run_job
+    from pose_diffusion.distributed.job import run_job, show
     from pose_diffusion.inspection.card import render
 
     SECTIONS = ("inspect", "ray")
 
     def main(config: Config) -> None:
         found = inspect(config)
-        Console().print(render(found.figures, config.inspect.input))
+        show(render(found.figures, config.inspect.input))
         for name in found.pages:
             print(storage.join(config.inspect.output, name))
 

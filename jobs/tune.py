@@ -1,10 +1,8 @@
 """Searches settings of training, or of sampling alone, on held-out training subjects; the same command again goes on."""
 
-from rich.console import Console
-
 from pose_diffusion import storage
 from pose_diffusion.config import Config
-from pose_diffusion.distributed.job import run_job
+from pose_diffusion.distributed.job import run_job, show
 from pose_diffusion.distributed.tune import tune
 from pose_diffusion.tuning.console import render
 
@@ -13,7 +11,7 @@ SECTIONS = ("tune", "data", "model", "diffusion", "train", "infer", "ray")
 
 def main(config: Config) -> None:
     search = tune(config)
-    Console().print(render(search))
+    show(render(search))
     print(f"train the best: python jobs/train.py --config {storage.join(config.tune.output, 'best.yaml')}")
     print(f"curves of all trials: tensorboard --logdir {storage.join(config.tune.output, 'trials')}")
 

@@ -14,6 +14,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+from rich.console import Console, RenderableType
+
 from pose_diffusion import config_file
 from pose_diffusion.config import Config
 from pose_diffusion.distributed import sieve
@@ -24,6 +26,7 @@ from pose_diffusion.patience import is_full
 log = logging.getLogger("pose_diffusion")
 
 _STARTS = 3
+_LOG_WIDTH = 200
 _ANSWER_SECONDS = 15.0
 
 
@@ -60,6 +63,14 @@ def exit_code(
     except KeyboardInterrupt:
         print("stopped: run the same command again to go on", file=sys.stderr)
         return 1
+
+
+def show(table: RenderableType) -> None:
+    """Prints a table of rich: as wide as the terminal, and as wide as it needs in a file or the log of a submitted job."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_LOG_WIDTH)
+    console.print(table)
 
 
 @contextlib.contextmanager

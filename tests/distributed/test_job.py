@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
+from rich.table import Table
 
 from pose_diffusion import config_file
 from pose_diffusion.distributed import job
@@ -50,6 +51,14 @@ def test_no_cluster_at_an_address_is_bad_input(monkeypatch):
     config = config_file.load(None, ["ray.address=127.0.0.1:9"])
     with pytest.raises(InputError, match=r"'ray\.address': no Ray cluster answers at 127\.0\.0\.1:9"), job.ray_cluster(config):
         pass
+
+
+def test_a_table_in_a_log_is_as_wide_as_it_needs(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    names = [f"column {number}" for number in range(10, 24)]
+    job.show(Table(*names))
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in names)
 
 
 def test_a_job_that_ends_well_exits_with_0():
