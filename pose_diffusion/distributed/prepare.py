@@ -11,8 +11,6 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 
-import ray
-
 from pose_diffusion import config_file, runs, storage
 from pose_diffusion.config import Config
 from pose_diffusion.data import ensemble, making, schema
@@ -22,7 +20,7 @@ from pose_diffusion.data.manifest import Manifest, ShardFile
 from pose_diffusion.data.plan import PlannedFile, plan
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import SOURCES
-from pose_diffusion.distributed import tasks
+from pose_diffusion.distributed import room, tasks
 from pose_diffusion.distributed.job import ray_cluster
 from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.errors import InputError
@@ -104,8 +102,8 @@ def _make_all(config: Config, source: Source, files: list[PlannedFile]) -> dict[
     log.info("prepare: %d sequences, %d files, %d already there", len(source.clips), len(files), len(made))
     if not missing:
         return made
-    if source.gpus and not ray.cluster_resources().get("GPU", 0):
-        raise InputError(f"key '{config.prepare.source}.gpus': {source.gpus:g} GPUs a task, but the cluster has none")
+    if source.gpus:
+        room.require(config, f"{config.prepare.source}.gpus", 1, cpus=1, gpus=source.gpus)
     storage.remove_file(storage.join(output, manifests.NAME))  # a folder with one is complete
     progress = Progress("prepare", sum(file.rows for file in missing), "rows")
     calls = ((output, batch, skip, config.prepare.retries) for batch in _batches(missing))

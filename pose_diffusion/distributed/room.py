@@ -52,7 +52,7 @@ def require(config: Config, key: str, workers: int, cpus: float = 0, gpus: float
 def require_label(config: Config) -> None:
     """The same where no machine has the label ray.cpu_label."""
     wanted = config.ray.cpu_selector.items()
-    if not any(wanted <= machine.get("Labels", {}).items() for machine in _machines()):
+    if wanted and not any(wanted <= machine.get("Labels", {}).items() for machine in _machines()):
         _missing(config, f"key 'ray.cpu_label': no machine has the label {config.ray.cpu_label}", "none")
 
 

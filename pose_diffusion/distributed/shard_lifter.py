@@ -22,12 +22,13 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from pose_diffusion import draws, storage
+from pose_diffusion import storage
 from pose_diffusion.bundle import load_bundle
 from pose_diffusion.camera import Camera
 from pose_diffusion.config import InferConfig
 from pose_diffusion.data import predictions, schema, shards
 from pose_diffusion.data.manifest import Selection, ShardFile
+from pose_diffusion.distributed.shard_rows import row_frames, row_intrinsics, row_keys, row_sequences
 from pose_diffusion.errors import InputError, StorageError
 from pose_diffusion.estimate import Estimate, Settings, estimate
 from pose_diffusion.lifting import suitable_rows
@@ -145,8 +146,7 @@ class ShardLifter:
                 queued.synchronize()
             found = Estimate.joined(parts)
             if width := self.task.infer.smooth:
-                _, sequence = shards.sequences_of(shards.spans_of(rows))
-                found = found.smoothed(_frames(rows), torch.from_numpy(sequence), width)
+                found = found.smoothed(row_frames(rows), row_sequences(rows), width)
             keep = self.task.infer.keep_hypotheses
             spread_mm = found.spread_mm * self.task.infer.spread_scale
             table = predictions.build(rows, found.poses, spread_mm, found.hypotheses, keep, found.root_3d, found.pose_2d)
@@ -218,34 +218,6 @@ def finished(task: Task, file: ShardFile) -> Partial | None:
         return None
     mark = (table.schema.metadata or {}).get(RUN.encode(), b"").decode()
     return partial.of_table(table, path) if mark == task.run and len(table) == task.selection.count(file) else None
-
-
-def row_keys(rows: pa.Table, seed: int) -> Tensor:
-    """(N,) int64: a key for each row's draws, from its own name, whatever file or batch it stands in."""
-    spans = shards.spans_of(rows)
-    names = torch.tensor([draws.name_key(seed, span.subject, span.action, span.camera) for span in spans], dtype=torch.int64)
-    sequence = names.repeat_interleave(torch.tensor([span.rows for span in spans], dtype=torch.int64))
-    return draws.mix(sequence, _frames(rows))
-
-
-def row_intrinsics(rows: pa.Table, cameras: Mapping[str, Camera]) -> Tensor:
-    """(N, 9): the intrinsic of each row's camera for the row's own image size, NaN where the camera is unknown."""
-    parts, start = [], 0
-    for span in shards.spans_of(rows):
-        camera = cameras.get(f"{span.subject}/{span.camera}")
-        values = np.full(9, np.nan)
-        if camera is not None:
-            # The size that the poses were normalised by, which need not be the camera's own.
-            width, height = (rows[name][start].as_py() for name in ("width", "height"))
-            values = dataclasses.replace(camera, width=width, height=height).intrinsic
-        parts.append(torch.from_numpy(values).expand(span.rows, 9))
-        start += span.rows
-    return torch.cat(parts) if parts else torch.zeros(0, 9, dtype=torch.float64)
-
-
-def _frames(rows: pa.Table) -> Tensor:
-    """(N,) int64."""
-    return torch.from_numpy(rows["frame"].to_numpy().astype(np.int64))
 
 
 def _reason(path: str, error: Exception) -> str:

@@ -229,6 +229,13 @@ def test_as_many_workers_as_you_like_write_the_same_files(tmp_path, shared, repo
     assert hashes[0] == hashes[1] and len(hashes[0]) > 2
 
 
+def test_gpus_that_are_not_there_are_refused(ray_session, tmp_path):
+    np.save(tmp_path / "clip.npy", np.ones((2, 17, 32, 24), np.float32))
+    given = ["prepare.source=heatmaps", f"prepare.input={tmp_path / 'clip.npy'}", f"prepare.output={tmp_path / 'out'}"]
+    with pytest.raises(InputError, match=r"key 'heatmaps\.gpus': no room for 1 worker of 1 CPU and 64 GPUs"):
+        prepare(config_file.load(None, [*given, "heatmaps.layout=h36m17", "heatmaps.stride=4", "heatmaps.gpus=64"]))
+
+
 def test_an_output_is_asked_for():
     with pytest.raises(InputError, match=r"key 'prepare\.output'"):
         prepare(Config())

@@ -20,7 +20,8 @@ from pose_diffusion.config import InferConfig
 from pose_diffusion.data import predictions, schema, shards
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.data.schema import tensor_values
-from pose_diffusion.distributed.shard_lifter import ShardLifter, Task, finished, row_intrinsics, row_keys
+from pose_diffusion.distributed.shard_lifter import ShardLifter, Task, finished
+from pose_diffusion.distributed.shard_rows import row_intrinsics, row_keys
 from pose_diffusion.report.summary import report_dict
 from tests.data.poses import sequence, write_folder
 from tests.distributed.archives import write_archive, write_bundle

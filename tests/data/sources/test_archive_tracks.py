@@ -61,25 +61,17 @@ def test_people_are_told_apart_by_track_id(tmp_path: Path) -> None:
     np.testing.assert_allclose(pixels(found[0])[0, OUR_L_WRIST], points[0, 0, L_WRIST, :2], atol=1e-3)
 
 
-def test_people_without_track_ids_are_followed_whatever_their_order(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tracking", [True, False])
+def test_people_without_track_ids_are_followed_or_told_apart_by_their_order(tmp_path: Path, tracking: bool) -> None:
     points = people(COCO_17)
     listed = points.copy()
     listed[1::2] = listed[1::2, ::-1]
     mmpose_video(tmp_path, listed)
-    found = sequences("mmpose video", tmp_path)
+    found = sequences("mmpose video", tmp_path, tracking=tracking)
     assert [sequence.subject for sequence in found] == ["person 0", "person 1"]
     for person, sequence in enumerate(found):
-        np.testing.assert_allclose(pixels(sequence)[:, OUR_L_WRIST], points[:, person, L_WRIST, :2], atol=1e-3)
-
-
-def test_people_without_track_ids_are_told_apart_by_their_order_where_asked(tmp_path: Path) -> None:
-    points = people(COCO_17)
-    points[1::2] = points[1::2, ::-1].copy()
-    mmpose_video(tmp_path, points)
-    found = sequences("mmpose video", tmp_path, tracking=False)
-    assert [sequence.subject for sequence in found] == ["person 0", "person 1"]
-    for person, sequence in enumerate(found):
-        np.testing.assert_allclose(pixels(sequence)[:, OUR_L_WRIST], points[:, person, L_WRIST, :2], atol=1e-3)
+        expected = (points if tracking else listed)[:, person, L_WRIST, :2]
+        np.testing.assert_allclose(pixels(sequence)[:, OUR_L_WRIST], expected, atol=1e-3)
 
 
 def test_people_of_images_that_are_no_video_are_not_followed(tmp_path: Path) -> None:
