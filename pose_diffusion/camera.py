@@ -17,14 +17,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import torch
 
 from pose_diffusion.errors import InputError
 
-Array = TypeVar("Array", np.ndarray, torch.Tensor)
+if TYPE_CHECKING:  # tensors are told by their methods: what reads shards needs cameras, not torch
+    import torch
+
+Array = TypeVar("Array", np.ndarray, "torch.Tensor")
 
 _UNDISTORT_STEPS = 20
 
@@ -170,9 +172,9 @@ def _distortion(x: Array, intrinsic: Array) -> tuple[Array, Array]:
 
 def _like(values, array: Array) -> Array:
     """The values as the same kind of array, in its dtype and on its device."""
-    if isinstance(array, torch.Tensor):
-        return torch.as_tensor(values, dtype=array.dtype, device=array.device)
-    return np.asarray(values, dtype=array.dtype)
+    if isinstance(array, np.ndarray):
+        return np.asarray(values, dtype=array.dtype)
+    return array.new_tensor(values)
 
 
 def _plain(value):

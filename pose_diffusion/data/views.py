@@ -1,8 +1,7 @@
-"""Where a pose is seen from, and the pose turned about the vertical as the same camera would see it.
+"""Where a pose is seen from: what must be known to turn it (`training.turning`).
 
 A view is 15 numbers: the pelvis (3) and the world's up (3) in the camera frame, metres, and the camera's intrinsic (9). The
-world's z is up, as in Human3.6M and as every source here writes its cameras. A detector's error, what a detection is away from
-the joint's projection, goes with the joint.
+world's z is up, as in Human3.6M and as every source here writes its cameras.
 """
 
 from __future__ import annotations
@@ -11,17 +10,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
-import torch
-from torch import Tensor
 
-from pose_diffusion.camera import Camera, project
+from pose_diffusion.camera import Camera
 from pose_diffusion.data import schema, shards
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.errors import InputError
 
 COLUMN = "view"
 _WIDTH = 15
-_NEAREST = 0.5  # metres from the camera's plane: nearer joints leave the image, and the projection its sense
 
 
 def check(manifest: Manifest, selection: Selection, where: str) -> None:
@@ -54,19 +50,3 @@ def column(table: pa.Table, known: Mapping[str, np.ndarray]) -> pa.ExtensionArra
         views[start : start + span.rows, 3:] = known[f"{span.subject}/{span.camera}"]
         start += span.rows
     return schema.tensor_column(views, len(table), (_WIDTH,))
-
-
-def turn(uv: Tensor, xyz: Tensor, view: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
-    """The poses turned about the vertical through their pelvis, and their detections moved as their joints' projections are.
-
-    uv: (B, 17, 2) normalised screen. xyz: (B, 17, 3) metres, camera frame, minus the pelvis. view: (B, 15). angle: (B,)
-    radians. A pose with a joint that would come too near to the camera stays as it is. Returns uv and xyz.
-    """
-    root, up, intrinsic = (part[:, None] for part in view.split([3, 3, 9], 1))
-    sine, cosine = angle.sin()[:, None, None], angle.cos()[:, None, None]
-    # Rodrigues: the part across the axis turns, the part along it stays.
-    along = (xyz * up).sum(-1, keepdim=True) * up
-    turned = along + cosine * (xyz - along) + sine * torch.linalg.cross(up.expand_as(xyz), xyz)
-    moved = uv + project(turned + root, intrinsic) - project(xyz + root, intrinsic)
-    near = ((turned + root)[..., 2].amin(1) < _NEAREST)[:, None, None]
-    return torch.where(near, uv, moved), torch.where(near, xyz, turned)

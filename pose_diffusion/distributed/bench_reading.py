@@ -23,7 +23,8 @@ from pose_diffusion.config.bench import BenchConfig
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import schema
 from pose_diffusion.data.manifest import Manifest, Selection
-from pose_diffusion.distributed.data import COLUMNS, Epochs, stream
+from pose_diffusion.distributed.data import COLUMNS, stream
+from pose_diffusion.distributed.epochs import Epochs
 
 _FILES = 8
 

@@ -17,7 +17,8 @@ from pose_diffusion import draws
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import schema, shards
-from pose_diffusion.distributed.data import COLUMNS, COLUMNS_TO_TURN, Epochs
+from pose_diffusion.distributed.data import COLUMNS, COLUMNS_TO_TURN
+from pose_diffusion.distributed.epochs import Epochs
 from pose_diffusion.distributed.job import input_error_in
 from pose_diffusion.distributed.metrics import TrainingMetrics
 from pose_diffusion.distributed.progress import Progress

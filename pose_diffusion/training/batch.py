@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from pose_diffusion.data import mixture as mixtures
-from pose_diffusion.data import views
 from pose_diffusion.lifting import mirror
 from pose_diffusion.metrics import centre
+from pose_diffusion.training.turning import turn
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def make_batch(
     kernel = mixtures.draw_kernel(mixture, generator) if draw else mixtures.heaviest(mixture)  # (B, 17, 4)
     if view is not None:
         chance, place = torch.rand(2, len(xyz), generator=generator, device=xyz.device)
-        uv, xyz = views.turn(kernel[..., :2], xyz, view, 2 * torch.pi * place * (chance < turned))
+        uv, xyz = turn(kernel[..., :2], xyz, view, 2 * torch.pi * place * (chance < turned))
         kernel = torch.cat([uv, kernel[..., 2:]], -1)
     if flip:
         chosen = torch.rand(len(xyz), 1, 1, generator=generator, device=xyz.device) < 0.5

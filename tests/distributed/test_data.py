@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -17,7 +19,8 @@ from pose_diffusion.bench.memory import Memory, memory_mib
 from pose_diffusion.camera import Camera, h36m_cameras
 from pose_diffusion.config import DataConfig
 from pose_diffusion.data.manifest import Selection
-from pose_diffusion.distributed.data import COLUMNS_TO_TURN, Epochs, stream, training_selection
+from pose_diffusion.distributed.data import COLUMNS_TO_TURN, stream, training_selection
+from pose_diffusion.distributed.epochs import Epochs
 from pose_diffusion.distributed.job import input_error_in
 from pose_diffusion.errors import InputError
 from tests.data.poses import sequence, write_folder
@@ -51,6 +54,11 @@ def dataset(folder, shuffle=False, subjects=None):
     path, manifest = folder
     selection, _ = training_selection(DataConfig(subjects=subjects), ["S8"])
     return stream(path, manifest, selection, 0, shuffle)
+
+
+def test_the_processes_that_only_read_load_no_torch():
+    code = "import sys, pose_diffusion.distributed.data; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 @pytest.mark.parametrize("keep", [True, False])
