@@ -2,12 +2,13 @@
 
 from pose_diffusion.config import Config
 from pose_diffusion.distributed.job import run_job
-from pose_diffusion.export import export
 
 SECTIONS = ("export",)
 
 
 def main(config: Config) -> None:
+    from pose_diffusion.export import export
+
     paths = export(config.export)
     print(f"{len(paths)} file{'s' if len(paths) > 1 else ''}, the first: {paths[0]}")
 

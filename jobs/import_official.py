@@ -5,10 +5,11 @@ python jobs/import_official.py official.lifter=lifter.pth official.denoiser=diff
 
 from pose_diffusion.config import Config
 from pose_diffusion.distributed.job import run_job
-from pose_diffusion.official import import_official
 
 
 def main(config: Config) -> None:
+    from pose_diffusion.official import import_official
+
     model = import_official(config.official, config.model, config.diffusion)
     print(f"{config.official.output}: bundle of width {model.width}, {model.layers} layers")
 

@@ -15,13 +15,14 @@ if __name__ == "inspect":
 else:
     from pose_diffusion import storage
     from pose_diffusion.config import Config
-    from pose_diffusion.distributed.inspect import inspect
     from pose_diffusion.distributed.job import run_job, show
-    from pose_diffusion.inspection.card import render
 
     SECTIONS = ("inspect", "ray")
 
     def main(config: Config) -> None:
+        from pose_diffusion.distributed.inspect import inspect
+        from pose_diffusion.inspection.card import render
+
         found = inspect(config)
         show(render(found.figures, config.inspect.input))
         for name in found.pages:

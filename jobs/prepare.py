@@ -3,15 +3,17 @@
 Exit code 0: all done. 1: complete but for what prepare.on_error=skip left out, or stopped. 2: bad input or configuration.
 """
 
-from pose_diffusion.config import Config
-from pose_diffusion.data.sources import SOURCES
-from pose_diffusion.distributed.job import run_job
-from pose_diffusion.distributed.prepare import prepare
+from typing import get_args
 
-SECTIONS = ("prepare", *SOURCES, "ray")
+from pose_diffusion.config import Config, SourceName
+from pose_diffusion.distributed.job import run_job
+
+SECTIONS = ("prepare", *get_args(SourceName), "ray")
 
 
 def main(config: Config) -> int:
+    from pose_diffusion.distributed.prepare import prepare
+
     return 1 if prepare(config).skipped else 0
 
 

@@ -4,11 +4,7 @@ import logging
 
 from pose_diffusion import storage
 from pose_diffusion.config import Config
-from pose_diffusion.distributed.infer import infer
 from pose_diffusion.distributed.job import ray_cluster, run_job
-from pose_diffusion.distributed.prepare import prepare
-from pose_diffusion.distributed.train import train
-from pose_diffusion.report.table import table
 
 SECTIONS = ("prepare", "synthetic", "data", "model", "diffusion", "train", "infer", "ray")
 
@@ -16,6 +12,11 @@ log = logging.getLogger("pose_diffusion")
 
 
 def main(config: Config) -> None:
+    from pose_diffusion.distributed.infer import infer
+    from pose_diffusion.distributed.prepare import prepare
+    from pose_diffusion.distributed.train import train
+    from pose_diffusion.report.table import table
+
     with ray_cluster(config, dashboard=True):
         log.info("1 of 3: synthetic motion -> GMM pose shards in %s", config.prepare.output)
         prepare(config)

@@ -2,12 +2,13 @@
 
 from pose_diffusion.config import Config
 from pose_diffusion.distributed.job import run_job
-from pose_diffusion.distributed.train import train
 
 SECTIONS = ("data", "model", "diffusion", "train", "ray")
 
 
 def main(config: Config) -> None:
+    from pose_diffusion.distributed.train import train
+
     train(config)
 
 

@@ -3,13 +3,14 @@
 from pose_diffusion import storage
 from pose_diffusion.config import Config
 from pose_diffusion.distributed.job import run_job, show
-from pose_diffusion.distributed.tune import tune
-from pose_diffusion.tuning.console import render
 
 SECTIONS = ("tune", "data", "model", "diffusion", "train", "infer", "ray")
 
 
 def main(config: Config) -> None:
+    from pose_diffusion.distributed.tune import tune
+    from pose_diffusion.tuning.console import render
+
     search = tune(config)
     show(render(search))
     print(f"train the best: python jobs/train.py --config {storage.join(config.tune.output, 'best.yaml')}")

@@ -1,9 +1,12 @@
 """Settings: precedence, and one clear line for each kind of mistake."""
 
+from typing import get_args
+
 import pytest
 
 from pose_diffusion import config_file
-from pose_diffusion.config import Config
+from pose_diffusion.config import Config, SourceName
+from pose_diffusion.data.sources import SOURCES
 from pose_diffusion.errors import InputError
 
 
@@ -25,6 +28,10 @@ def test_command_line_wins_over_yaml_and_yaml_over_default(yaml_file):
 def test_a_dumped_config_loads_as_itself(yaml_file):
     config = config_file.load(None, ["model.width=32", "diffusion.step_list=[0, 4, 8]", "diffusion.sampling=list"])
     assert config_file.load(yaml_file(config_file.dump(config))) == config
+
+
+def test_every_source_that_can_be_named_has_its_reader_and_its_section():
+    assert set(SOURCES) == set(get_args(SourceName)) <= Config.model_fields.keys()
 
 
 def test_scientific_notation_without_a_dot_is_a_number(yaml_file):

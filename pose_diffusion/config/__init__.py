@@ -16,6 +16,7 @@ from pose_diffusion.config.jobs import (
     PrepareConfig,
     RayConfig,
     ReportConfig,
+    SourceName,
     TrainConfig,
 )
 from pose_diffusion.config.model import DiffusionConfig, ModelConfig
@@ -57,6 +58,7 @@ __all__ = [
     "RayConfig",
     "ReportConfig",
     "Section",
+    "SourceName",
     "SyntheticConfig",
     "TrainConfig",
     "TuneConfig",

@@ -9,6 +9,23 @@ from pydantic import Field
 from pose_diffusion.config.section import Count, Location, NonNegative, Positive, Section, Seed, Share, Workers
 
 Precision = Literal["float32", "tf32", "bf16"]
+SourceName = Literal[
+    "synthetic",
+    "human36m",
+    "coco",
+    "openpose",
+    "alphapose",
+    "mmpose",
+    "mediapipe",
+    "detectron2",
+    "videopose3d",
+    "table",
+    "bvh",
+    "asf_amc",
+    "mpi_inf_3dhp",
+    "mmpose3d",
+    "heatmaps",
+]
 
 
 class DataConfig(Section):
@@ -27,23 +44,7 @@ class DataConfig(Section):
 
 
 class PrepareConfig(Section):
-    source: Literal[
-        "synthetic",
-        "human36m",
-        "coco",
-        "openpose",
-        "alphapose",
-        "mmpose",
-        "mediapipe",
-        "detectron2",
-        "videopose3d",
-        "table",
-        "bvh",
-        "asf_amc",
-        "mpi_inf_3dhp",
-        "mmpose3d",
-        "heatmaps",
-    ] = "synthetic"
+    source: SourceName = "synthetic"
     """Where the poses come from; the section of the same name has its settings."""
     input: Location = ""
     """Folder or file that the source reads, local or s3://; unused by synthetic."""

@@ -82,8 +82,8 @@ def _scaling(config: Config, device: torch.device) -> tuple[list[Entry], dict[tu
     rates: dict[tuple[str, int], Rate] = {}
     for count in worker_counts(config, device):
         for kind, precision in (("training", config.train.precision), ("lifting", config.infer.precision)):
-            peak = _together("peak", count, config, device, precision).a_second
-            rate = rates[kind, count] = _together(kind, count, config, device, precision)
+            peak, rates[kind, count] = _together(kind, count, config, device, precision)
+            rate = rates[kind, count]
             gflops = rate.a_second * work[kind] / 1e9
             first = rates[kind, min(key[1] for key in rates if key[0] == kind)]
             found.append(
@@ -103,8 +103,8 @@ def _scaling(config: Config, device: torch.device) -> tuple[list[Entry], dict[tu
     return found, rates
 
 
-def _together(kind: str, count: int, config: Config, device: torch.device, precision: str) -> Rate:
-    """The loop in `count` processes at the same time: their rates summed, the largest one's memory."""
+def _together(kind: str, count: int, config: Config, device: torch.device, precision: str) -> tuple[float, Rate]:
+    """The matmul peak in GFLOP/s, then the loop, in `count` processes at the same time: rates summed, the largest memory."""
     train = config.train.model_copy(update={"workers": count, "precision": precision})
     with_workers = config.model_copy(update={"train": train})
     processes: list[Any] = [
@@ -113,10 +113,17 @@ def _together(kind: str, count: int, config: Config, device: torch.device, preci
     ]
     ray.get([process.ready.remote() for process in processes])
     seconds = max(config.bench.seconds, 1.0)
-    ended = ray.get([process.run.remote(kind, with_workers, device.type, seconds) for process in processes])
+    peak, rate = (
+        _sum(ray.get([process.run.remote(one, with_workers, device.type, seconds) for process in processes]))
+        for one in ("peak", kind)
+    )
     for process in processes:
         ray.kill(process)
-    return Rate(sum(rate.a_second for rate in ended), max(rate.memory_mib for rate in ended))
+    return peak.a_second, rate
+
+
+def _sum(rates: list[Rate]) -> Rate:
+    return Rate(sum(rate.a_second for rate in rates), max(rate.memory_mib for rate in rates))
 
 
 class _Process:

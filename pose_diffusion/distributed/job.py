@@ -31,7 +31,10 @@ _ANSWER_SECONDS = 15.0
 
 
 def run_job(main: Callable[[Config], int | None], summary: str, sections: Sequence[str]) -> None:
-    """Runs a job's main with the command line's config and leaves the process with its exit code."""
+    """Runs a job's main with the command line's config and leaves the process with its exit code.
+
+    What a main needs it imports itself: without torch and Ray, --help and a mistyped key are answered in a tenth of the time.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     for client in ("botocore", "aiobotocore"):  # which tell where they found the keys
         logging.getLogger(client).setLevel(logging.WARNING)

@@ -223,66 +223,59 @@ def test_a_run_of_one_worker_goes_on_with_two(ray_session, folder, tmp_path):
     assert entries == [("lifter", 201, 13), ("lifter", 201, 26), ("denoiser", 200, 39)]
 
 
-STREAMED = ("data.cache=never", "train.holdout_subjects=[]", "train.denoiser_epochs=0")
-
-
 @pytest.fixture(scope="module")
-def streamed(ray_session, folder, tmp_path_factory) -> Path:
-    """A run of the lifter alone that streams its rows and holds nobody out."""
-    output = tmp_path_factory.mktemp("runs") / "streamed"
-    train(settings(folder, output, *STREAMED))
-    return output
-
-
-def test_a_streamed_run_sees_every_row_each_epoch(streamed):
-    assert [(e["samples"], e["dropped"]) for e in history(streamed)] == [(241, 0), (241, 0)]
-
-
-def test_with_nobody_held_out_all_train_and_the_last_epoch_is_kept(streamed):
-    assert "lifter_mpjpe" not in history(streamed)[-1]
-    assert load_bundle(str(streamed / "model")).denoiser is None
-
-
-def test_turned_poses_train(streamed, folder, tmp_path):
-    train(settings(folder, tmp_path / "run", *STREAMED, "train.turn=1", "train.lifter_epochs=1"))
-    (turned,), plain = losses(tmp_path / "run"), losses(streamed)[0]
-    assert turned != plain
-    assert turned == pytest.approx(plain, rel=0.5)
-
-
-def on_the_lifter_of(run: Path, precision: str) -> tuple[str, ...]:
-    return f"train.lifter={run}/model", "train.denoiser_epochs=1", f"train.precision={precision}"
-
-
-@pytest.fixture(scope="module")
-def on_s3(undisturbed, folder, s3_endpoint) -> str:
-    """A run from and to S3, of the denoiser alone, on the undisturbed run's lifter, in bf16."""
+def streamed(ray_session, folder, s3_endpoint) -> str:
+    """A run of the lifter alone, from and to S3, that streams its rows and holds nobody out."""
     boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket="training")
     storage.publish_folder(Path(folder), "s3://training/shards")
     run = "s3://training/run"
-    assert train(settings("s3://training/shards", run, *on_the_lifter_of(undisturbed, "bf16"))) == f"{run}/model"
+    alone = ("data.cache=never", "train.holdout_subjects=[]", "train.denoiser_epochs=0")
+    assert train(settings("s3://training/shards", run, *alone)) == f"{run}/model"
     return run
 
 
-def entries_on_s3(run: str) -> list[dict]:
+def history_on_s3(run: str) -> list[dict]:
     return [json.loads(line) for line in storage.read_bytes(f"{run}/metrics.jsonl").splitlines()]
 
 
-def test_training_reads_and_writes_s3(on_s3):
-    assert load_bundle(f"{on_s3}/model").denoiser is not None
-    assert storage.exists(f"{on_s3}/metrics.jsonl")
+def test_a_streamed_run_sees_every_row_each_epoch(streamed):
+    assert [(e["samples"], e["dropped"]) for e in history_on_s3(streamed)] == [(241, 0), (241, 0)]
 
 
-def test_a_given_lifter_is_used_and_not_trained(on_s3, undisturbed):
-    ours, theirs = weights(on_s3), weights(undisturbed)
+def test_with_nobody_held_out_all_train_and_the_last_epoch_is_kept(streamed):
+    assert "lifter_mpjpe" not in history_on_s3(streamed)[-1]
+    assert load_bundle(f"{streamed}/model").denoiser is None
+
+
+def on_the_lifter_of(run: Path, *more: str) -> tuple[str, ...]:
+    return f"train.lifter={run}/model", "train.denoiser_epochs=1", *more
+
+
+@pytest.fixture(scope="module")
+def turned(undisturbed, folder, tmp_path_factory) -> Path:
+    """A run of the denoiser alone on the undisturbed run's lifter, in bf16, with turned poses."""
+    output = tmp_path_factory.mktemp("runs") / "turned"
+    train(settings(folder, output, *on_the_lifter_of(undisturbed, "train.turn=1", "train.precision=bf16")))
+    return output
+
+
+def test_a_given_lifter_is_used_and_not_trained(turned, undisturbed):
+    ours, theirs = weights(turned), weights(undisturbed)
     assert all((ours[name] == theirs[name]).all() for name in ours if name.startswith("lifter."))
-    assert {entry["stage"] for entry in entries_on_s3(on_s3)} == {"denoiser"}
+    assert {entry["stage"] for entry in history(turned)} == {"denoiser"}
+
+
+def test_turned_poses_train(turned, undisturbed):
+    (found,) = losses(turned)
+    plain = next(entry["loss"] for entry in history(undisturbed) if entry["stage"] == "denoiser")
+    assert found != plain
+    assert found == pytest.approx(plain, rel=0.5)
 
 
 @pytest.mark.slow
-def test_a_run_in_bf16_stays_near_one_in_float32(on_s3, undisturbed, folder, tmp_path):
-    train(settings(folder, tmp_path / "run", *on_the_lifter_of(undisturbed, "float32")))  # with the same draws
-    (ours,), (theirs,) = [entry["loss"] for entry in entries_on_s3(on_s3)], losses(tmp_path / "run")
+def test_a_run_in_bf16_stays_near_one_in_float32(turned, undisturbed, folder, tmp_path):
+    train(settings(folder, tmp_path / "run", *on_the_lifter_of(undisturbed, "train.turn=1")))  # with the same draws
+    (ours,), (theirs,) = losses(turned), losses(tmp_path / "run")
     assert ours == pytest.approx(theirs, rel=0.003)
     assert ours != theirs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pose_diffusion.config import Config
+from pose_diffusion.config import Config, SourceName
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import (
     alphapose,
@@ -24,7 +24,7 @@ from pose_diffusion.data.sources import (
     videopose3d,
 )
 
-SOURCES: dict[str, Callable[[Config], Source]] = {
+SOURCES: dict[SourceName, Callable[[Config], Source]] = {
     "synthetic": synthetic.clips,
     "human36m": human36m.clips,
     "coco": coco.clips,
