@@ -40,21 +40,24 @@ def read(config: Config, path: str) -> list[Detections]:
         raise InputError(f"{path}: no columns '<joint>_x' for all joints of {' or '.join(c.name for c in candidates)}")
     layout, places = match
     joints = [list(names)[place].removesuffix("_x") for place in places]
-    points = np.stack([np.stack(_joint(path, table, joint), axis=-1) for joint in joints], axis=1)  # (n, J, 3)
+    points = np.empty((table.num_rows, len(joints), 3), np.float32)
+    for number, joint in enumerate(joints):
+        _joint(path, table, joint, points[:, number])
     frame = _numbers(path, table, "frame")
     bad = ~np.isfinite(frame) | (frame != np.floor(frame))
     if bad.any():
         raise InputError(f"{path}: row {int(np.argmax(bad))}, column 'frame': expected a whole number")
-    keys = [_strings(table, *columns) for columns in (("video", "action"), ("subject",), ("camera",))]
-    person = _strings(table, "person", "track", "track_id")
+    keys = [_names(path, table, *columns) for columns in (("video", "action"), ("subject",), ("camera",))]
+    people, person = _names(path, table, "person", "track", "track_id")
     size = None
     if {"width", "height"} <= set(table.column_names):
         size = np.stack([_numbers(path, table, "width"), _numbers(path, table, "height")], axis=1)
-    _, first, group = np.unique(np.array(keys), axis=1, return_index=True, return_inverse=True)
+    group = np.stack([code for _, code in keys], axis=1)
+    order = np.lexsort(group.T[::-1])  # stable: rows keep their order within a recording
+    starts = np.flatnonzero((np.diff(group[order], axis=0, prepend=-1) != 0).any(1))
     recordings = []
-    for number, row in enumerate(first):
-        rows = np.flatnonzero(group == number)
-        video, subject, camera = (str(key[row]) for key in keys)
+    for rows in np.split(order, starts[1:]):
+        video, subject, camera = (str(names[code[rows[0]]]) for names, code in keys)
         recordings.append(
             Detections(
                 where=path,
@@ -62,7 +65,7 @@ def read(config: Config, path: str) -> list[Detections]:
                 layout=layout,
                 points=points[rows],
                 frame=frame[rows].astype(np.int64),
-                person=person[rows].tolist() if person.any() else None,
+                person=people[person[rows]].tolist() if people.any() else None,
                 size=None if size is None else size[rows],
                 subject=subject,
                 camera=camera,
@@ -85,12 +88,13 @@ def _table(path: str) -> pa.Table:
     return table
 
 
-def _joint(path: str, table: pa.Table, joint: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    x, y = (_numbers(path, table, f"{joint}_{axis}") for axis in "xy")
+def _joint(path: str, table: pa.Table, joint: str, out: np.ndarray) -> None:
+    """A joint's x, y and confidence into out (n, 3), 0 where a cell is empty."""
+    for place, axis in enumerate("xy"):
+        out[:, place] = _numbers(path, table, f"{joint}_{axis}")
     column = next((f"{joint}_{word}" for word in _CONFIDENCE if f"{joint}_{word}" in table.column_names), None)
-    confidence = np.ones(len(x)) if column is None else _numbers(path, table, column)
-    missing = np.isnan(x) | np.isnan(y) | np.isnan(confidence)
-    return np.where(missing, 0, x), np.where(missing, 0, y), np.where(missing, 0, confidence)
+    out[:, 2] = 1 if column is None else _numbers(path, table, column)
+    out[np.isnan(out).any(1)] = 0
 
 
 def _numbers(path: str, table: pa.Table, name: str) -> np.ndarray:
@@ -103,9 +107,18 @@ def _numbers(path: str, table: pa.Table, name: str) -> np.ndarray:
         raise InputError(f"{path}: column '{name}': expected numbers, got {table[name].type}") from None
 
 
-def _strings(table: pa.Table, *names: str) -> np.ndarray:
-    """The first of the columns that is there, as strings; empty strings where none is."""
-    for name in names:
-        if name in table.column_names:
-            return np.array(["" if value is None else str(value) for value in table[name].to_pylist()])
-    return np.full(table.num_rows, "")
+def _names(path: str, table: pa.Table, *columns: str) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct names in the first of the columns that is there, sorted, and each row's place among them.
+
+    Where none is there the only name is empty, as that of an empty cell is.
+    """
+    column = next((name for name in columns if name in table.column_names), None)
+    if column is None:
+        return np.array([""]), np.zeros(table.num_rows, np.int64)
+    try:
+        coded = table[column].combine_chunks().dictionary_encode(null_encoding="encode")
+    except pa.ArrowException:
+        raise InputError(f"{path}: column '{column}': expected names or numbers, got {table[column].type}") from None
+    found = ["" if value is None else str(value) for value in coded.dictionary.to_pylist()]
+    names, place = np.unique(found, return_inverse=True)
+    return names, place[coded.indices.to_numpy()]
