@@ -4,11 +4,13 @@ Results: [{image_id, category_id, keypoints: [x, y, score] * J, score, (track_id
 width, height}], annotations: [{image_id, keypoints: [x, y, visibility] * J, (track_id)}], categories: [{keypoints:
 [names]}]}; visibility 0 is missing, 1 (hidden) counts as confidence 0.5, 2 as 1. Joints are matched by the category's names
 where they are there. People are told apart by track_id where all have one; image ids become frame numbers (their rank, where
-they are too large for that).
+they are too large for that). Images of several video_ids (or vid_ids), else of several folders, are so many recordings.
 """
 
 from __future__ import annotations
 
+import logging
+from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -20,18 +22,19 @@ from pose_diffusion.data.sources import archive, parsing
 from pose_diffusion.data.sources.detections import Detections, fit_layout
 from pose_diffusion.errors import InputError
 
+log = logging.getLogger(__name__)
 _VISIBILITY = np.array([0.0, 0.5, 1.0])
 _NAMED = (HALPE_26, COCO_17)
 
 
 def clips(config: Config) -> Source:
-    """A clip a person and file. Raises InputError for bad files."""
+    """A clip a person, video and file. Raises InputError for bad files."""
     paths = parsing.files(config, ".json")
-    return archive.source(config, "coco", paths, lambda path: [read(path, parsing.stem(config, path), config.coco)])
+    return archive.source(config, "coco", paths, lambda path: read(path, parsing.stem(config, path), config.coco))
 
 
-def read(path: str, name: str, settings: CocoConfig) -> Detections:
-    """One file."""
+def read(path: str, name: str, settings: CocoConfig) -> list[Detections]:
+    """One file, a Detections for each video in it."""
     content = parsing.read_json(path)
     if isinstance(content, list):
         return _detections(path, name, content, settings, None, None)
@@ -50,17 +53,18 @@ def read(path: str, name: str, settings: CocoConfig) -> Detections:
         for entry in parsing.field(content, "annotations", list, path)
         if not (isinstance(entry, dict) and (entry.get("num_keypoints") == 0 or "keypoints" not in entry))
     ]
-    found = _detections(path, name, people, settings, images, _names(content))
-    visibility = found.points[..., 2]
-    if not np.isin(visibility, (0, 1, 2)).all():
-        raise InputError(f"{path}: annotations: expected visibilities of 0, 1 or 2")
-    found.points[..., 2] = _VISIBILITY[visibility.astype(int)]
-    return found
+    recordings = _detections(path, name, people, settings, images, _names(content))
+    for found in recordings:
+        visibility = found.points[..., 2]
+        if not np.isin(visibility, (0, 1, 2)).all():
+            raise InputError(f"{path}: annotations: expected visibilities of 0, 1 or 2")
+        found.points[..., 2] = _VISIBILITY[visibility.astype(int)]
+    return recordings
 
 
 def _detections(
     path: str, name: str, people: list, settings: CocoConfig, images: dict[Any, dict] | None, names: list[str] | None
-) -> Detections:
+) -> list[Detections]:
     """names: of the joints, where the file says them."""
     where = [f"{path}: {'entry' if images is None else 'annotations'} {index}" for index in range(len(people))]
     ids = [parsing.field(person, "image_id", (int, str), at) for person, at in zip(people, where, strict=True)]
@@ -70,17 +74,42 @@ def _detections(
         if images is not None and identity not in images:
             raise InputError(f"{at}: image_id {identity!r} is not among the images")
     layout, points = _joints(path, points, settings, names) if people else (COCO_17, points)
-    return Detections(
-        where=path,
-        name=name,
-        layout=layout,
-        points=points,
-        frame=_frames(path, ids),
-        person=_people(people),
-        size=_sizes(path, ids, images or {}),
-        image=_image_names(ids, images or {}),
-        empty=_empty(path, ids, images or {}),
-    )
+    tracks = _tracks(people)
+    videos: dict[str, tuple[list[int], dict[Any, dict]]] = defaultdict(lambda: ([], {}))  # the rows and images of each
+    for identity, image in (images or {}).items():
+        videos[_video(identity, image)][1][identity] = image
+    for row, identity in enumerate(ids):
+        videos[_video(identity, images[identity] if images else {})][0].append(row)
+    shown = sorted((video for video, (of_it, _) in videos.items() if of_it), key=parsing.natural)
+    for video in videos.keys() - shown if shown else ():
+        log.warning("%s: no person in any frame of %s", path, video or "the images without a folder")
+    recordings = []
+    for video in shown or [""]:
+        of_it, own = videos[video]
+        its_ids = [ids[row] for row in of_it]
+        recordings.append(
+            Detections(
+                where=path,
+                name=f"{name}/{video}" if video and len(shown) > 1 else name,
+                layout=layout,
+                points=points[of_it],
+                frame=_frames(path, its_ids),
+                person=None if tracks is None else [tracks[row] for row in of_it],
+                size=_sizes(path, its_ids, own),
+                image=_image_names(its_ids, own),
+                empty=_empty(path, its_ids, own),
+            )
+        )
+    return recordings
+
+
+def _video(identity: Any, image: dict) -> str:
+    """What an image says of its video: an id, or the folder that it lies in; '' where it says nothing."""
+    told = image.get("video_id", image.get("vid_id"))
+    if isinstance(told, int | str):
+        return str(told)
+    name = image.get("file_name", identity)
+    return name.rpartition("/")[0] if isinstance(name, str) else ""
 
 
 def _joints(path: str, points: np.ndarray, settings: CocoConfig, names: list[str] | None) -> tuple[Layout, np.ndarray]:
@@ -113,7 +142,7 @@ def _frames(path: str, ids: list) -> np.ndarray:
     return numbers
 
 
-def _people(people: list[dict]) -> list[str] | None:
+def _tracks(people: list[dict]) -> list[str] | None:
     tracks = [person.get("track_id") for person in people]
     if tracks and all(isinstance(track, int | str) for track in tracks):
         return [str(track) for track in tracks]

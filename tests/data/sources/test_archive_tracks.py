@@ -150,6 +150,40 @@ def test_videos_of_one_folder_are_recordings_of_their_own(tmp_path: Path) -> Non
     assert [sequence.action for sequence in found] == ["a/clip", "b/clip"]
 
 
+@pytest.mark.parametrize("told", ["video_id", "vid_id", "folder", "folders in a results list"])
+def test_images_of_different_videos_are_recordings_of_their_own(tmp_path: Path, told: str) -> None:
+    """One track id in both: two people."""
+
+    def images(content: dict) -> None:
+        for image in content["images"]:
+            video = "ab"[image["id"] // 3]
+            image.update({"file_name": f"{video}/{image['id']}.jpg"} if told == "folder" else {told: video})
+        for entry in content["annotations"]:
+            entry["track_id"] = 7
+
+    def entries(content: list) -> None:
+        for entry in content:
+            entry.update(image_id=f"{'ab'[entry['image_id'] // 3]}/{entry['image_id'] % 3:06d}.jpg", track_id=7)
+
+    points = people(COCO_17, frames=6, count=1)
+    in_results = told == "folders in a results list"
+    (coco_results if in_results else coco_annotations)(tmp_path, points)
+    edit(tmp_path / "clip.json", entries if in_results else images)
+    found = sequences("coco results" if in_results else "coco annotations", tmp_path)
+    assert [sequence.action for sequence in found] == ["clip/a", "clip/b"]
+    second = [0, 1, 2] if in_results else [3, 4, 5]
+    assert [sequence.frame.tolist() for sequence in found] == [[0, 1, 2], second]
+    np.testing.assert_allclose(pixels(found[1])[:, OUR_L_WRIST], points[3:, 0, L_WRIST, :2], atol=1e-3)
+
+
+def test_a_video_without_a_person_beside_others_is_left_out_with_a_warning(tmp_path: Path, caplog) -> None:
+    coco_annotations(tmp_path, people(COCO_17, frames=3, count=1))
+    edit(tmp_path / "clip.json", lambda c: c["images"].append({**c["images"][0], "id": 9, "file_name": "empty/9.jpg"}))
+    (sequence,) = sequences("coco annotations", tmp_path)
+    assert sequence.action == "clip" and sequence.frame.tolist() == [0, 1, 2]
+    assert "no person in any frame of empty" in caplog.text
+
+
 def test_images_of_different_sizes_are_sequences_of_their_own(tmp_path: Path) -> None:
     coco_annotations(tmp_path, people(COCO_17, frames=4, count=1))
     edit(tmp_path / "clip.json", lambda c: c["images"][1].update(width=2000))
