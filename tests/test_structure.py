@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pose_diffusion"
 
 # From the ground up; a module may import its own floor and those below it.
 FLOORS = [
-    {"errors", "skeleton", "patience", "s3", "storage", "draws", "process", "recording"},
+    {"errors", "skeleton", "patience", "progress", "s3", "storage", "draws", "process", "recording"},
     {"config", "camera", "config_file", "runs", "metrics"},
     {"data"},
     {"models", "diffusion"},

@@ -28,12 +28,12 @@ from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
 from pose_diffusion.distributed import room, tasks
 from pose_diffusion.distributed.job import input_error_in, ray_cluster
 from pose_diffusion.distributed.ledger import Ledger
-from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.distributed.report import told_before
 from pose_diffusion.distributed.shard_lifter import PREDICTIONS, Outcome, ShardLifter, Task, finished
 from pose_diffusion.distributed.tally import tally
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.patience import is_full
+from pose_diffusion.progress import Progress
 from pose_diffusion.report import build
 from pose_diffusion.report.partial import Partial
 

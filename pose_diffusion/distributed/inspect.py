@@ -16,12 +16,12 @@ from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data.manifest import Manifest, ShardFile
 from pose_diffusion.distributed import tasks
 from pose_diffusion.distributed.job import ray_cluster
-from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.errors import InputError
 from pose_diffusion.inspection.card import card, wide_px
 from pose_diffusion.inspection.measure import measure
 from pose_diffusion.inspection.pages import pages
 from pose_diffusion.inspection.partial import Partial
+from pose_diffusion.progress import Progress
 
 log = logging.getLogger(__name__)
 CARD = "card.json"

@@ -22,9 +22,9 @@ from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import SOURCES
 from pose_diffusion.distributed import room, tasks
 from pose_diffusion.distributed.job import ray_cluster
-from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.errors import InputError
 from pose_diffusion.patience import patiently
+from pose_diffusion.progress import Progress
 from pose_diffusion.skeleton import JOINTS
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from pose_diffusion import storage
 from pose_diffusion.config import Config
 from pose_diffusion.distributed import tasks
 from pose_diffusion.distributed.job import ray_cluster
-from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.errors import InputError
+from pose_diffusion.progress import Progress
 from pose_diffusion.report import build
 from pose_diffusion.report.partial import Partial, merge, summarise
 from pose_diffusion.report.summary import Skipped

@@ -21,12 +21,12 @@ from pose_diffusion.distributed.data import COLUMNS, COLUMNS_TO_TURN
 from pose_diffusion.distributed.epochs import Epochs
 from pose_diffusion.distributed.job import input_error_in
 from pose_diffusion.distributed.metrics import TrainingMetrics
-from pose_diffusion.distributed.progress import Progress
 from pose_diffusion.distributed.train_bundles import finished_lifter, save
 from pose_diffusion.errors import RunError
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
 from pose_diffusion.process import settle
+from pose_diffusion.progress import Progress
 from pose_diffusion.training import history, stages
 from pose_diffusion.training.batch import make_batch
 from pose_diffusion.training.ema import Ema

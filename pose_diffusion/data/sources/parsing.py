@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,6 +13,7 @@ import numpy as np
 from pose_diffusion import storage
 from pose_diffusion.config import Config
 from pose_diffusion.errors import InputError
+from pose_diffusion.progress import Progress
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -44,10 +45,12 @@ def natural(name: str) -> list:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", str(name))]
 
 
-def each(config: Config, items: Iterable[Item], read: Callable[[Item], Result]) -> tuple[list[Result], list[str]]:
+def each(config: Config, items: Collection[Item], read: Callable[[Item], Result]) -> tuple[list[Result], list[str]]:
     """What `read` makes of each file or part of one, and a line for each that was skipped because prepare.on_error says so."""
     results, skipped = [], []
-    for item in items:
+    progress = Progress("prepare: reading", len(items), "inputs")
+    for number, item in enumerate(items):
+        progress.reached(number)
         try:
             results.append(read(item))
         except InputError as error:

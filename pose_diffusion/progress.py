@@ -28,16 +28,19 @@ class Progress:
     def reached(self, done: int) -> None:
         self.done = done
         now = time.monotonic()
-        if now - self.said >= self.every and self.done < self.total:
+        if now - self.said >= self.every and 0 < self.done < self.total:
             self.said = now
             left = (self.total - self.done) / max(self.rate, 1e-9)
             share = 100 * self.done / max(self.total, 1)
-            self.say(f"{self.name}: {share:.0f}%, {self.rate:,.0f} {self.unit}/s, {clock(left)} left")
+            self.say(f"{self.name}: {share:.0f}%, {self._rate()}, {clock(left)} left")
 
     def close(self) -> None:
         if self.done:
             took = time.monotonic() - self.started
-            self.say(f"{self.name}: {self.done:,} {self.unit} in {clock(took)}, {self.rate:,.0f} {self.unit}/s")
+            self.say(f"{self.name}: {self.done:,} {self.unit} in {clock(took)}, {self._rate()}")
+
+    def _rate(self) -> str:
+        return f"{self.rate:,.{1 if self.rate < 10 else 0}f} {self.unit}/s"
 
 
 def clock(seconds: float) -> str:
