@@ -13,7 +13,7 @@ from pose_diffusion.data import predictions, schema
 from pose_diffusion.data.sequence import Sequence
 from pose_diffusion.data.sources import bvh as bvh_source
 from pose_diffusion.errors import InputError
-from pose_diffusion.export import bvh, export
+from pose_diffusion.export import bvh, export, sequences
 from pose_diffusion.skeleton import FLIP, JOINTS, PARENTS
 from tests.data.poses import sequence
 
@@ -174,6 +174,24 @@ def test_names_of_the_data_do_not_leave_the_folder_and_do_not_collide(tmp_path: 
 def test_a_camera_without_a_name_is_no_part_of_the_path(tmp_path: Path) -> None:
     write(tmp_path, standing(), camera="")
     assert exported(tmp_path) == [str(tmp_path / "out" / "S9" / "Walking 1.bvh")]
+
+
+@pytest.mark.parametrize("form", ["bvh", "videopose3d"])
+def test_each_file_is_read_once_though_names_and_files_are_in_other_orders(tmp_path: Path, monkeypatch, form: str) -> None:
+    for number, places in enumerate(["c far, a far", "b far, a close"]):
+        for place in places.split(", "):
+            action, camera = place.split()
+            write(tmp_path / "single", standing(), place, action=action, camera=camera)
+        tables = [predictions.read(f"{tmp_path}/single/{place}.parquet") for place in places.split(", ")]
+        predictions.write(f"{tmp_path}/both/part-{number}.parquet", pa.concat_tables(tables))
+    read: list[str] = []
+    plain = sequences._read
+    monkeypatch.setattr(sequences, "_read", lambda path: read.append(path) or plain(path))
+    [first, *_] = exported(tmp_path / "both", format=form)
+    assert len(read) == len(set(read)) == 2
+    if form == "videopose3d":
+        stored = np.load(first, allow_pickle=True)["cameras"].item()["S9"]
+        assert stored == {"a": ["close", "far"], "b": ["far"], "c": ["far"]} and list(stored) == ["a", "b", "c"]
 
 
 def test_chosen_actions_alone_are_exported(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pose_diffusion import storage
 from pose_diffusion.data import predictions, schema, shards
 from pose_diffusion.data.manifest import Selection
 from pose_diffusion.errors import InputError
+from pose_diffusion.progress import Progress
 
 Key = tuple[str, str, str]
 _COLUMNS = [*schema.KEYS, "frame", "pose_3d"]
@@ -44,7 +45,10 @@ class Track:
 
 @dataclass(frozen=True)
 class Predictions:
-    """The sequences of a folder, read when they are asked for: memory holds one sequence and one file."""
+    """The sequences of a folder, read when they are asked for: memory holds one sequence and one file.
+
+    They come as they lie in the files, so that each file is read once.
+    """
 
     parts: dict[Key, list[tuple[str, int, int]]]  # where each sequence lies: (path, first row, rows)
 
@@ -66,10 +70,11 @@ class Predictions:
                 start += span.rows
         if not parts:
             raise InputError(f"{folder}: no poses of the chosen subjects and actions")
-        return Predictions(dict(sorted(parts.items())))
+        return Predictions(parts)
 
     def __iter__(self) -> Iterator[Track]:
         path, table = "", pa.table({})
+        progress = Progress("export", len(self.parts), "sequences")
         for key, places in self.parts.items():
             pieces = []
             for wanted, start, rows in places:
@@ -77,6 +82,7 @@ class Predictions:
                     path, table = wanted, _read(wanted)
                 pieces.append(table.slice(start, rows))
             yield _track(key, pa.concat_tables(pieces))
+            progress.advance(1)
 
 
 def _read(path: str) -> pa.Table:

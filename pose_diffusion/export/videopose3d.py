@@ -26,7 +26,7 @@ def write(config: ExportConfig, predictions: Predictions) -> list[str]:
     """One file with all sequences, export.output/positions_3d.npz."""
     metadata = {"layout_name": "h36m", "num_joints": N_JOINTS, "keypoints_symmetry": [list(LEFT), list(RIGHT)]}
     content: dict[str, dict] = {"positions_3d": {}, "frames": {}, "cameras": {}, "metadata": metadata}
-    for track in predictions:
+    for track in sorted(predictions, key=lambda track: (track.subject, track.action, track.camera)):
         values = {"positions_3d": track.positions(config.root), "frames": track.frame, "cameras": track.camera}
         for name, value in values.items():
             content[name].setdefault(track.subject, {}).setdefault(track.action, []).append(value)
