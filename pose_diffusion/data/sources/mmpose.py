@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pose_diffusion import storage
 from pose_diffusion.config import Config
 from pose_diffusion.data.layouts import COCO_17, H36M_17, HALPE_26, by_names
 from pose_diffusion.data.sequence import Source
@@ -25,7 +26,9 @@ Frame = tuple[int, list, str]  # number, instances, place for errors
 def clips(config: Config) -> Source:
     """A clip a person and recording. Raises InputError for bad files."""
     paths = parsing.files(config, ".json")
-    kinds, skipped = parsing.each(config, paths, lambda path: (path, _frames(path)[0]))  # an image's files make up one
+    contents = storage.ask_ahead(paths)
+    # The files of images make up one recording.
+    kinds, skipped = parsing.each(config, paths, lambda path: (path, _frames(path, next(contents)())[0]))
     recordings: dict[str, list[str]] = {}
     for path, is_image in kinds:
         recordings.setdefault(path.rpartition("/")[0] if is_image and len(paths) > 1 else path, []).append(path)
@@ -33,13 +36,13 @@ def clips(config: Config) -> Source:
 
 
 def _recording(config: Config, where: str, paths: list[str]) -> Detections:
-    contents = [_frames(path) for path in paths]
+    contents = [_frames(path, content) for path, content in zip(paths, storage.read_ahead(paths), strict=True)]
     return _detections(config, where, [frame for _, frames, _ in contents for frame in frames], contents[-1][2])
 
 
-def _frames(path: str) -> tuple[bool, list[Frame], list[str] | None]:
-    """Whether a file is of one image, its frames, and its joint names where it has them."""
-    content = parsing.read_json(path)
+def _frames(path: str, stored: bytes) -> tuple[bool, list[Frame], list[str] | None]:
+    """Whether a file of this content is of one image, its frames, and its joint names where it has them."""
+    content = parsing.json_of(stored, path)
     names = None
     if isinstance(content, dict):
         names = _joint_names(content.get("meta_info"))
