@@ -81,8 +81,8 @@ def _detections(
     for row, identity in enumerate(ids):
         videos[_video(identity, images[identity] if images else {})][0].append(row)
     shown = sorted((video for video, (of_it, _) in videos.items() if of_it), key=parsing.natural)
-    for video in videos.keys() - shown if shown else ():
-        log.warning("%s: no person in any frame of %s", path, video or "the images without a folder")
+    if shown and (nobody := sorted(videos.keys() - shown)):
+        log.warning("%s: no person in %d of its videos, the first is '%s'", path, len(nobody), nobody[0])
     recordings = []
     for video in shown or [""]:
         of_it, own = videos[video]

@@ -90,10 +90,11 @@ def _table(path: str) -> pa.Table:
 
 def _joint(path: str, table: pa.Table, joint: str, out: np.ndarray) -> None:
     """A joint's x, y and confidence into out (n, 3), 0 where a cell is empty."""
-    for place, axis in enumerate("xy"):
-        out[:, place] = _numbers(path, table, f"{joint}_{axis}")
     column = next((f"{joint}_{word}" for word in _CONFIDENCE if f"{joint}_{word}" in table.column_names), None)
-    out[:, 2] = 1 if column is None else _numbers(path, table, column)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused with its frame
+        for place, axis in enumerate("xy"):
+            out[:, place] = _numbers(path, table, f"{joint}_{axis}")
+        out[:, 2] = 1 if column is None else _numbers(path, table, column)
     out[np.isnan(out).any(1)] = 0
 
 
@@ -115,10 +116,12 @@ def _names(path: str, table: pa.Table, *columns: str) -> tuple[np.ndarray, np.nd
     column = next((name for name in columns if name in table.column_names), None)
     if column is None:
         return np.array([""]), np.zeros(table.num_rows, np.int64)
+    kind = table[column].type
     try:
-        coded = table[column].combine_chunks().dictionary_encode(null_encoding="encode")
+        plain = table[column].cast(kind.value_type) if pa.types.is_dictionary(kind) else table[column]
+        coded = plain.combine_chunks().dictionary_encode(null_encoding="encode")
     except pa.ArrowException:
-        raise InputError(f"{path}: column '{column}': expected names or numbers, got {table[column].type}") from None
+        raise InputError(f"{path}: column '{column}': expected names or numbers, got {kind}") from None
     found = ["" if value is None else str(value) for value in coded.dictionary.to_pylist()]
     names, place = np.unique(found, return_inverse=True)
     return names, place[coded.indices.to_numpy()]

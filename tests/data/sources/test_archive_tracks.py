@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from archive_files import (
     HEIGHT,
@@ -23,12 +25,13 @@ from archive_files import (
     sequences,
     source_of,
     table_csv,
+    table_parquet,
     videopose3d,
     write_json,
 )
 from PIL import Image
 
-from pose_diffusion.data.layouts import BODY_25, COCO_17, LAYOUTS, simplified
+from pose_diffusion.data.layouts import BODY_25, COCO_17, H36M_17, LAYOUTS, simplified
 from pose_diffusion.errors import InputError
 
 SIZE = [WIDTH, HEIGHT]
@@ -181,7 +184,7 @@ def test_a_video_without_a_person_beside_others_is_left_out_with_a_warning(tmp_p
     edit(tmp_path / "clip.json", lambda c: c["images"].append({**c["images"][0], "id": 9, "file_name": "empty/9.jpg"}))
     (sequence,) = sequences("coco annotations", tmp_path)
     assert sequence.action == "clip" and sequence.frame.tolist() == [0, 1, 2]
-    assert "no person in any frame of empty" in caplog.text
+    assert "no person in 1 of its videos, the first is 'empty'" in caplog.text
 
 
 def test_images_of_different_sizes_are_sequences_of_their_own(tmp_path: Path) -> None:
@@ -335,6 +338,29 @@ def test_an_empty_cell_of_a_table_is_a_missing_joint(tmp_path: Path) -> None:
     cells[lines[0].replace('"', "").split(",").index("left_wrist_x")] = ""
     (tmp_path / "clip.csv").write_text("\n".join([*lines[:3], ",".join(cells), *lines[4:]]))
     assert source_of("table csv", tmp_path).description["counts"]["joints_missing"] == 1
+
+
+def rewrite_table(path: Path, **columns: pa.Array) -> None:
+    """Sets columns of a Parquet table."""
+    table = pq.read_table(path)
+    for name, column in columns.items():
+        table = table.drop_columns([name] if name in table.column_names else []).append_column(name, column)
+    pq.write_table(table, path)
+
+
+def test_rows_of_a_table_go_to_their_video_and_person_in_whatever_order_they_stand(tmp_path: Path) -> None:
+    points = people(H36M_17, frames=6)
+    table_parquet(tmp_path, points)
+    videos = ["b", None] * 6  # the first person is in b, the second in no video
+    who = ["x", "x"] * 6
+    coded = pa.array(videos).dictionary_encode()  # as pandas writes its categories
+    rewrite_table(tmp_path / "clip.parquet", video=coded, person=pa.array(who))
+    shuffled = pq.read_table(tmp_path / "clip.parquet").take(np.random.default_rng(0).permutation(12))
+    pq.write_table(shuffled, tmp_path / "clip.parquet")
+    found = sequences("table parquet", tmp_path)
+    assert [(sequence.action, sequence.frame.tolist()) for sequence in found] == [("clip", [*range(6)]), ("b", [*range(6)])]
+    for sequence, number in zip(found, (1, 0), strict=True):
+        np.testing.assert_allclose(pixels(sequence), points[:, number, :, :2], atol=1e-3)
 
 
 def test_frames_without_a_person_are_counted_and_told_with_their_place(tmp_path: Path, caplog) -> None:
@@ -508,6 +534,24 @@ def test_a_table_without_a_joint_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("frame,nose_x,nose_y\n0,5,5\n")
     with pytest.raises(InputError, match=r"a\.csv: no columns '<joint>_x' for all joints of h36m17 or body25"):
         source_of("table", tmp_path, image_size=SIZE)
+
+
+@pytest.mark.parametrize("column", ["video", "camera", "person"])
+def test_a_table_with_lists_for_names_is_refused(tmp_path: Path, column: str) -> None:
+    table_parquet(tmp_path, people(H36M_17, frames=2, count=1))
+    rewrite_table(tmp_path / "clip.parquet", **{column: pa.array([["a"], ["b"]])})
+    with pytest.raises(InputError, match=rf"clip\.parquet: column '{column}': expected names or numbers, got list"):
+        source_of("table parquet", tmp_path)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_table_with_a_number_beyond_float32_is_refused(tmp_path: Path) -> None:
+    table_parquet(tmp_path, people(H36M_17, frames=2, count=1))
+    rewrite_table(tmp_path / "clip.parquet", Hip_x=pa.array([5.0, 1e300]))
+    with pytest.raises(
+        InputError, match=r"clip\.parquet: frame 1, person 0: a coordinate or confidence is not a finite number"
+    ):
+        source_of("table parquet", tmp_path)
 
 
 def test_a_table_with_text_for_a_number_is_refused(tmp_path: Path) -> None:
