@@ -49,6 +49,7 @@ def read(config: Config, path: str) -> list[Detections]:
         raise InputError(f"{path}: row {int(np.argmax(bad))}, column 'frame': expected a whole number")
     keys = [_names(path, table, *columns) for columns in (("video", "action"), ("subject",), ("camera",))]
     people, person = _names(path, table, "person", "track", "track_id")
+    tracked = bool(people.any())
     size = None
     if {"width", "height"} <= set(table.column_names):
         size = np.stack([_numbers(path, table, "width"), _numbers(path, table, "height")], axis=1)
@@ -65,7 +66,7 @@ def read(config: Config, path: str) -> list[Detections]:
                 layout=layout,
                 points=points[rows],
                 frame=frame[rows].astype(np.int64),
-                person=people[person[rows]].tolist() if people.any() else None,
+                person=people[person[rows]].tolist() if tracked else None,
                 size=None if size is None else size[rows],
                 subject=subject,
                 camera=camera,
