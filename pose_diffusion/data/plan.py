@@ -2,13 +2,16 @@
 
 The plan depends on the source and the size of a file alone, not on workers or their order, so that the same input and seed
 give identical files. Clips are packed in order and none is cut that fits into a file. A longer clip gets files to itself,
-of about equal length, which one worker writes: it is read once, however many files it becomes.
+of about equal length, which one worker writes: it is read once, however many files it becomes. So do the clips of an input
+file that is read again for them and fills several: no other worker has to read it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -19,6 +22,8 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.skeleton import N_JOINTS
 
 _MIB = 1 << 20
+_SEVERAL = 4  # files that an input file's clips fill before they share none with others
+_MOST_ROWS = 1 << 19  # of a batch, after which it takes no further file
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,32 @@ def plan(source: Source, settings: PrepareConfig) -> list[PlannedFile]:
     return files
 
 
+def batches(files: Iterable[PlannedFile]) -> Iterator[list[PlannedFile]]:
+    """Files that one worker makes, one after another: all that one clip is cut into; those whose clips come from one file that
+    is read for them, up to half a million rows; else one.
+    """
+    batch: list[PlannedFile] = []
+    rows = 0
+    for file in files:
+        if batch and not _belong_together(batch[-1], file, rows < _MOST_ROWS):
+            yield batch
+            batch, rows = [], 0
+        batch.append(file)
+        rows += file.rows
+    if batch:
+        yield batch
+
+
 def rows_of_a_file(kernels: int, settings: PrepareConfig) -> int:
     """The most rows that stay within both bounds of a file's size."""
     tensors = N_JOINTS * kernels * 5 + N_JOINTS * 3 + 3
     row = 4 * (tensors + 3) + len(schema.KEYS)  # frame, width, height; a byte or so for each dictionary code
     return max(1, min(settings.rows_per_file, int(settings.mib_per_file * _MIB / row)))
+
+
+def _belong_together(before: PlannedFile, file: PlannedFile, has_room: bool) -> bool:
+    ours, theirs = before.pieces[0].clip, file.pieces[0].clip
+    return ours is theirs if before.is_part or file.is_part else has_room and ours.file == theirs.file != ""
 
 
 def _split(source: Source, clip: Clip, settings: PrepareConfig) -> str:
@@ -80,8 +106,15 @@ def _split(source: Source, clip: Clip, settings: PrepareConfig) -> str:
 
 def _packed(clips: list[Clip], most: int) -> list[list[Piece]]:
     files: list[list[Piece]] = []
-    room = 0
+    rows_of = Counter[str]()
     for clip in clips:
+        rows_of[clip.file] += clip.rows
+    large = {name for name, rows in rows_of.items() if name and rows > _SEVERAL * most}
+    room, last = 0, ""
+    for clip in clips:
+        if clip.file != last and large & {clip.file, last}:
+            room = 0
+        last = clip.file
         if clip.rows <= room:
             files[-1].append(Piece(clip, 0, clip.rows))
             room -= clip.rows

@@ -44,7 +44,8 @@ class Sequence:
 class Clip:
     """A sequence that `load` reads on whichever machine calls it; `load` is picklable.
 
-    Keys and row count are known beforehand, so that the plan of the output files depends on the input alone.
+    Keys and row count are known beforehand, so that the plan of the output files depends on the input alone. file: names what
+    `load` reads as a whole for all clips that have the same, so that they are best loaded by one process; '' where nothing is.
     """
 
     subject: str
@@ -52,6 +53,7 @@ class Clip:
     camera: str
     rows: int
     load: Callable[[], Sequence] = field(repr=False)
+    file: str = ""
 
 
 @dataclass(frozen=True)

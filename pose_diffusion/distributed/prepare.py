@@ -9,7 +9,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
-from itertools import groupby
+from functools import partial
 
 from pose_diffusion import config_file, runs, storage
 from pose_diffusion.config import Config
@@ -17,7 +17,7 @@ from pose_diffusion.data import ensemble, making, schema
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data.making import Made
 from pose_diffusion.data.manifest import Manifest, ShardFile
-from pose_diffusion.data.plan import PlannedFile, plan
+from pose_diffusion.data.plan import PlannedFile, batches, plan
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import SOURCES
 from pose_diffusion.distributed import room, tasks
@@ -106,7 +106,7 @@ def _make_all(config: Config, source: Source, files: list[PlannedFile]) -> dict[
         room.require(config, f"{config.prepare.source}.gpus", 1, cpus=1, gpus=source.gpus)
     storage.remove_file(storage.join(output, manifests.NAME))  # a folder with one is complete
     progress = Progress("prepare", sum(file.rows for file in missing), "rows")
-    calls = ((output, batch, skip, config.prepare.retries) for batch in _batches(missing))
+    calls = ((output, batch, skip, config.prepare.retries) for batch in batches(missing))
     rows = {file.path: file.rows for file in missing}
     # A source with a network runs where the GPUs are, all others on the nodes for such work.
     for _, batch in tasks.run(_make, calls, gpus=source.gpus, labels=None if source.gpus else config.ray.cpu_selector):
@@ -119,14 +119,10 @@ def _make_all(config: Config, source: Source, files: list[PlannedFile]) -> dict[
     return made
 
 
-def _batches(files: list[PlannedFile]) -> Iterator[list[PlannedFile]]:
-    """The files that one task makes: one, or all that one clip was cut into. What is sent are the arrays of these alone."""
-    for _, batch in groupby(files, lambda file: (id(file.pieces[0].clip), "") if file.is_part else (0, file.path)):
-        yield list(batch)
-
-
 def _make(folder: str, files: list[PlannedFile], skip: bool, retries: int) -> list[Made]:
-    return patiently(lambda: making.make(folder, files, skip), retries)
+    """Parts of one clip are made at once, for which it is loaded once, other files one after another."""
+    groups = [files] if files[0].is_part else [[file] for file in files]
+    return [made for group in groups for made in patiently(partial(making.make, folder, group, skip), retries)]
 
 
 def _kept(folder: str, files: list[PlannedFile], labels: dict[str, str]) -> Iterator[Made]:

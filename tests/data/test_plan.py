@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
 
 from pose_diffusion import config_file
 from pose_diffusion.config import PrepareConfig
-from pose_diffusion.data.plan import PlannedFile, plan, rows_of_a_file
+from pose_diffusion.data import plan as plans
+from pose_diffusion.data.plan import PlannedFile, batches, plan, rows_of_a_file
 from pose_diffusion.data.sequence import Clip, Source
 from pose_diffusion.errors import InputError
 from tests.data.poses import sequence
@@ -44,6 +46,25 @@ def test_a_clip_longer_than_a_file_gets_files_of_equal_length_to_itself():
     files = plan(source(("S1", 3), ("S1", 25), ("S1", 2)), settings())
     assert [[(p.start, p.stop) for p in file.pieces] for file in files] == [[(0, 3)], [(0, 8)], [(8, 16)], [(16, 25)], [(0, 2)]]
     assert [file.is_part for file in files] == [False, True, True, True, False]
+
+
+def of_files(*clips: tuple[str, int]) -> Source:
+    """A source of one clip for each (file that is read for it, rows)."""
+    plain = source(*(("S1", rows) for _, rows in clips))
+    return replace(plain, clips=[replace(clip, file=file) for clip, (file, _) in zip(plain.clips, clips, strict=True)])
+
+
+def test_clips_of_a_large_input_file_share_no_file_with_others():
+    large = [("large", 9)] * 5
+    files = plan(of_files(("", 3), *large, ("small", 1), ("other", 1)), settings())
+    assert [[p.clip.file for p in file.pieces] for file in files] == [[""], *[["large"]] * 5, ["small", "other"]]
+
+
+def test_files_are_made_by_one_worker_that_reads_their_input_once(monkeypatch):
+    monkeypatch.setattr(plans, "_MOST_ROWS", 20)
+    clips = [("", 9), ("", 9), *[("large", 9)] * 5, ("small", 9), ("", 25)]
+    made = [[p.clip.file for file in batch for p in file.pieces] for batch in batches(plan(of_files(*clips), settings()))]
+    assert made == [[""], [""], ["large"] * 3, ["large"] * 2, ["small"], [""] * 3]
 
 
 def test_a_file_ends_where_its_bytes_are_reached():

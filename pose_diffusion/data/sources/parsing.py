@@ -22,15 +22,20 @@ Result = TypeVar("Result")
 
 def files(config: Config, *suffixes: str) -> list[str]:
     """Full paths of prepare.input itself, or of all files below it with a suffix, in natural order."""
+    return list(file_sizes(config, *suffixes))
+
+
+def file_sizes(config: Config, *suffixes: str) -> dict[str, int]:
+    """The same paths and their bytes."""
     path = config.prepare.input
     if not path:
         raise InputError("key 'prepare.input': expected a file or folder, got nothing")
     if path.lower().endswith(suffixes):
-        return [path]
-    names = [name for name in storage.list_files(path) if name.lower().endswith(suffixes)]
-    if not names:
+        return {path: storage.size(path)}
+    sizes = {name: size for name, size in storage.list_sizes(path).items() if name.lower().endswith(suffixes)}
+    if not sizes:
         raise InputError(f"{path}: no such file, or a folder without {' or '.join(suffixes)} files")
-    return [storage.join(path, name) for name in sorted(names, key=natural)]
+    return {storage.join(path, name): sizes[name] for name in sorted(sizes, key=natural)}
 
 
 def stem(config: Config, path: str) -> str:

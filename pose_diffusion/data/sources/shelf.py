@@ -36,7 +36,7 @@ class Shelf:
             self.room, self.is_empty = self.room - size, False
             return list(clips)
         file = _File(uuid.uuid4().hex, read)
-        return [replace(clip, load=_Again(file, number, (clip.subject, clip.action, clip.camera, clip.rows)))
+        return [replace(clip, load=_Again(file, number, (clip.subject, clip.action, clip.camera, clip.rows)), file=file.token)
                 for number, clip in enumerate(clips)]  # fmt: skip
 
 
