@@ -5,22 +5,23 @@ Done means published: a file that is there whole, with the plan's mark in its fo
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
+from functools import cache, partial
 
 from pose_diffusion import config_file, runs, storage
 from pose_diffusion.config import Config
-from pose_diffusion.data import ensemble, making, schema
+from pose_diffusion.data import ensemble, making, schema, sources
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data.making import Made
 from pose_diffusion.data.manifest import Manifest, ShardFile
 from pose_diffusion.data.plan import PlannedFile, batches, plan
 from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import SOURCES
-from pose_diffusion.distributed import room, tasks
+from pose_diffusion.data.sources.archive import Run
+from pose_diffusion.distributed import readers, room, tasks
 from pose_diffusion.distributed.job import ray_cluster
 from pose_diffusion.errors import InputError
 from pose_diffusion.patience import patiently
@@ -47,11 +48,13 @@ def prepare(config: Config) -> Manifest:
     }
     if not settings.output:
         raise InputError("key 'prepare.output': expected a shard folder to write, got nothing")
-    source = _source(config)
-    files = plan(source, settings)
-    runs.claim(settings.output, "prepare", identity)
-    storage.publish_bytes(storage.join(settings.output, "config.yaml"), config_file.dump(config).encode())
-    with ray_cluster(config):
+    with contextlib.ExitStack() as stack:
+        join = cache(lambda: stack.enter_context(ray_cluster(config)))
+        source = _source(config, partial(readers.run, config, join))
+        files = plan(source, settings)
+        runs.claim(settings.output, "prepare", identity)
+        storage.publish_bytes(storage.join(settings.output, "config.yaml"), config_file.dump(config).encode())
+        join()
         made = _make_all(config, source, files)
 
     skipped, counts = list(source.skipped), Counter[str]()
@@ -83,15 +86,15 @@ def prepare(config: Config) -> Manifest:
     return result
 
 
-def _source(config: Config) -> Source:
+def _source(config: Config, run: Run) -> Source:
     settings = config.prepare
     if not settings.ensemble:
-        return SOURCES[settings.source](config)
+        return sources.find(config, run)
     inputs = [settings.input, *settings.ensemble]
     configs = [
         config.model_copy(update={"prepare": settings.model_copy(update={"input": path, "ensemble": []})}) for path in inputs
     ]
-    return ensemble.merge([SOURCES[settings.source](one) for one in configs], inputs, skip=settings.on_error == "skip")
+    return ensemble.merge([sources.find(one, run) for one in configs], inputs, skip=settings.on_error == "skip")
 
 
 def _make_all(config: Config, source: Source, files: list[PlannedFile]) -> dict[str, Made]:

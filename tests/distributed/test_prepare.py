@@ -18,6 +18,7 @@ from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import shards
 from pose_diffusion.data.layouts import H36M_17
+from pose_diffusion.distributed import readers
 from pose_diffusion.distributed.prepare import prepare
 from pose_diffusion.errors import InputError
 
@@ -139,6 +140,16 @@ def test_a_broken_file_ends_the_job_unless_it_may_be_left_out(ray_session, tmp_p
     assert manifest.rows == {"test": 12}
     assert len(manifest.skipped) == 1 and "b.csv" in manifest.skipped[0]
     assert manifests.read(f"{tmp_path}/shards") == manifest
+
+
+def test_files_that_tasks_read_give_the_same_shards_and_errors(ray_session, tmp_path, monkeypatch):
+    folder = table(tmp_path / "in", a=5, b=6, c=None, d=7)
+    here = prepare(archive(tmp_path / "here", folder, "prepare.on_error=skip"))
+    monkeypatch.setattr(readers, "ALONE_SECONDS", 0.0)  # the first file is read here in any case
+    with pytest.raises(InputError, match=r"c\.csv: not a table"):
+        prepare(archive(tmp_path / "there", folder))
+    there = prepare(archive(tmp_path / "there", folder, "prepare.on_error=skip"))
+    assert (there.files, there.skipped, there.source) == (here.files, here.skipped, here.source)
 
 
 def test_files_of_an_earlier_plan_are_removed(ray_session, tmp_path):

@@ -1,4 +1,4 @@
-"""Where poses come from: each source is a function `clips(config) -> Source`, named by `prepare.source`."""
+"""Where poses come from: each source is a function `clips(config)`, named by `prepare.source`."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ from pose_diffusion.data.sources import (
     table,
     videopose3d,
 )
+from pose_diffusion.data.sources.archive import Archive, Run, in_turn
 
-SOURCES: dict[SourceName, Callable[[Config], Source]] = {
+SOURCES: dict[SourceName, Callable[[Config], Source | Archive]] = {
     "synthetic": synthetic.clips,
     "human36m": human36m.clips,
     "coco": coco.clips,
@@ -41,3 +42,9 @@ SOURCES: dict[SourceName, Callable[[Config], Source]] = {
     "mmpose3d": mmpose3d.clips,
     "heatmaps": heatmaps.clips,
 }
+
+
+def find(config: Config, run: Run = in_turn) -> Source:
+    """The source that prepare.source names. run: who reads an archive's files. Raises InputError for bad input."""
+    found = SOURCES[config.prepare.source](config)
+    return found.source(run) if isinstance(found, Archive) else found

@@ -13,16 +13,16 @@ import numpy as np
 
 from pose_diffusion.config import Config
 from pose_diffusion.data.layouts import COCO_17, HALPE_26
-from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import archive, parsing
+from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.archive import Archive
 from pose_diffusion.data.sources.detections import Detections, fit_layout
 from pose_diffusion.errors import InputError
 
 
-def clips(config: Config) -> Source:
+def clips(config: Config) -> Archive:
     """A clip a person and file. Raises InputError for bad files."""
     paths = parsing.files(config, ".json")
-    return archive.source(config, "alphapose", paths, lambda path: [read(config, path)])
+    return Archive(config, "alphapose", paths, lambda path: [read(config, path)])
 
 
 def read(config: Config, path: str) -> Detections:

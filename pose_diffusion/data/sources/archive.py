@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -30,45 +30,64 @@ from pose_diffusion.errors import InputError
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 _LEAST_CONFIDENCE = 0.1
 _CROWD = 20  # people of whom most are in one frame: images that are no video, more likely than false finds
+Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Callable[[], Any]]]
 
 
-def source(
-    config: Config,
-    converter: str,
-    items: SequenceOf[Item],
-    read: Callable[[Item], SequenceOf[Detections]],
-    skipped: SequenceOf[str] = (),
-) -> Source:
-    """Clips of every person in every recording, in order. Raises InputError for values or sizes that make no sense.
+def in_turn(read: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Callable[[], Result]]:
+    """A call for each item, in order, that returns what `read` makes of it or raises its error: here and now."""
+    return (partial(read, item) for item in items)
 
-    items: files, or groups of them. read: what one of them holds; it is picklable, for where it is read again. skipped: what
-    was left out before.
+
+@dataclass(frozen=True)
+class Archive(Generic[Item]):
+    """Detections that are not read yet.
+
+    items: files, or groups of them. read: what one of them holds; it is picklable, as are items, for where they are read.
+    skipped: a line for each file that was left out before.
     """
-    settings: ArchiveConfig = getattr(config, converter)
-    shelf, layouts = Shelf(), set[str]()
-    counts = Counter(people=0, frames_without_person=0, frames_dropped=0, joints_missing=0)
 
-    def place(item: Item) -> tuple[list[Clip], list[str]]:
-        found = _read(config, converter, item, read)
-        layouts.update(found.layouts)
-        counts.update(found.counts)
-        return shelf.place(found.clips, partial(_read_again, config, converter, item, read)), found.skipped
+    config: Config
+    converter: str
+    items: SequenceOf[Item]
+    read: Callable[[Item], SequenceOf[Detections]]
+    skipped: SequenceOf[str] = ()
 
-    groups, not_read = parsing.each(config, items, place)
-    clips = [clip for group, _ in groups for clip in group]
-    keys = Counter((clip.subject, clip.action, clip.camera) for clip in clips)
-    if len(keys) < len(clips):
-        raise InputError(f"{config.prepare.input}: {' / '.join(filter(None, keys.most_common(1)[0][0]))} is there twice")
-    description = {
-        "converter": converter,
-        "layouts": sorted(layouts),
-        "counts": dict(counts),
-        "settings": settings.model_dump(mode="json"),
-    }
-    lines = [*skipped, *(line for _, group in groups for line in group), *not_read]
-    return Source(clips, 1, {}, description, lines, with_3d=False)
+    def source(self, run: Run = in_turn) -> Source:
+        """Clips of every person in every recording, in order. run: calls as those of `in_turn`, which may read elsewhere.
+
+        Raises InputError for values or sizes that make no sense.
+        """
+        config, converter = self.config, self.converter
+        settings: ArchiveConfig = getattr(config, converter)
+        shelf, layouts = Shelf(), set[str]()
+        counts = Counter(people=0, frames_without_person=0, frames_dropped=0, joints_missing=0)
+        reader = partial(_read, config, converter, self.read)
+        calls = run(reader, self.items)
+
+        def place(item: Item) -> tuple[list[Clip], list[str]]:
+            found = next(calls)()
+            for line in found.skipped:
+                log.warning("prepare: skipped: %s", line)
+            layouts.update(found.layouts)
+            counts.update(found.counts)
+            return shelf.place(found.clips, partial(_read_again, reader, item)), found.skipped
+
+        groups, not_read = parsing.each(config, self.items, place)
+        clips = [clip for group, _ in groups for clip in group]
+        keys = Counter((clip.subject, clip.action, clip.camera) for clip in clips)
+        if len(keys) < len(clips):
+            raise InputError(f"{config.prepare.input}: {' / '.join(filter(None, keys.most_common(1)[0][0]))} is there twice")
+        description = {
+            "converter": converter,
+            "layouts": sorted(layouts),
+            "counts": dict(counts),
+            "settings": settings.model_dump(mode="json"),
+        }
+        lines = [*self.skipped, *(line for _, group in groups for line in group), *not_read]
+        return Source(clips, 1, {}, description, lines, with_3d=False)
 
 
 @dataclass
@@ -81,7 +100,7 @@ class _Read:
     skipped: list[str] = field(default_factory=list)
 
 
-def _read(config: Config, converter: str, item: Item, read: Callable[[Item], SequenceOf[Detections]]) -> _Read:
+def _read(config: Config, converter: str, read: Callable[[Item], SequenceOf[Detections]], item: Item) -> _Read:
     result, recordings = _Read(), read(item)
     for recording in recordings:
         try:
@@ -89,7 +108,6 @@ def _read(config: Config, converter: str, item: Item, read: Callable[[Item], Seq
         except InputError as error:
             if config.prepare.on_error == "fail" or len(recordings) == 1:
                 raise
-            log.warning("prepare: skipped: %s", error)
             result.skipped.append(str(error))
             continue
         result.clips += clips
@@ -100,8 +118,8 @@ def _read(config: Config, converter: str, item: Item, read: Callable[[Item], Seq
     return result
 
 
-def _read_again(config: Config, converter: str, item: Item, read: Callable[[Item], SequenceOf[Detections]]) -> list[Clip]:
-    return _read(config, converter, item, read).clips
+def _read_again(reader: Callable[[Item], _Read], item: Item) -> list[Clip]:
+    return reader(item).clips
 
 
 def _clips(converter: str, settings: ArchiveConfig, found: Detections) -> tuple[list[Clip], dict[str, int]]:

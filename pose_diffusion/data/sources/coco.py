@@ -17,8 +17,8 @@ import numpy as np
 
 from pose_diffusion.config import CocoConfig, Config
 from pose_diffusion.data.layouts import COCO_17, HALPE_26, Layout, by_names
-from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import archive, parsing
+from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.archive import Archive
 from pose_diffusion.data.sources.detections import Detections, fit_layout
 from pose_diffusion.errors import InputError
 
@@ -27,10 +27,10 @@ _VISIBILITY = np.array([0.0, 0.5, 1.0])
 _NAMED = (HALPE_26, COCO_17)
 
 
-def clips(config: Config) -> Source:
+def clips(config: Config) -> Archive:
     """A clip a person, video and file. Raises InputError for bad files."""
     paths = parsing.files(config, ".json")
-    return archive.source(config, "coco", paths, lambda path: read(path, parsing.stem(config, path), config.coco))
+    return Archive(config, "coco", paths, lambda path: read(path, parsing.stem(config, path), config.coco))
 
 
 def read(path: str, name: str, settings: CocoConfig) -> list[Detections]:

@@ -13,17 +13,17 @@ import numpy as np
 from pose_diffusion.config import Config
 from pose_diffusion.data import safe_npz
 from pose_diffusion.data.layouts import COCO_17
-from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import archive, parsing
+from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.archive import Archive
 from pose_diffusion.data.sources.detections import Detections
 from pose_diffusion.errors import InputError
 
 _X_Y_PROBABILITY = [0, 1, 3]
 
 
-def clips(config: Config) -> Source:
+def clips(config: Config) -> Archive:
     """A clip a place in the frame's list of people, and file. Raises InputError for bad files."""
-    return archive.source(config, "detectron2", parsing.files(config, ".npz"), lambda path: [read(config, path)])
+    return Archive(config, "detectron2", parsing.files(config, ".npz"), lambda path: [read(config, path)])
 
 
 def read(config: Config, path: str) -> Detections:

@@ -15,18 +15,18 @@ import numpy as np
 from pose_diffusion.config import Config
 from pose_diffusion.data import safe_npz
 from pose_diffusion.data.layouts import MEDIAPIPE_33
-from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import archive, parsing
+from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.archive import Archive
 from pose_diffusion.data.sources.detections import Detections
 from pose_diffusion.errors import InputError
 
 _JOINTS = len(MEDIAPIPE_33.joints)
 
 
-def clips(config: Config) -> Source:
+def clips(config: Config) -> Archive:
     """A clip a place in the frame's list of people, and file. Raises InputError for bad files."""
     paths = parsing.files(config, ".json", ".npy")
-    return archive.source(config, "mediapipe", paths, lambda path: [_read(config, path)])
+    return Archive(config, "mediapipe", paths, lambda path: [_read(config, path)])
 
 
 def _read(config: Config, path: str) -> Detections:

@@ -15,15 +15,15 @@ import numpy as np
 from pose_diffusion import storage
 from pose_diffusion.config import Config
 from pose_diffusion.data.layouts import COCO_17, H36M_17, HALPE_26, by_names
-from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import archive, parsing
+from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.archive import Archive
 from pose_diffusion.data.sources.detections import Detections, fit_layout
 from pose_diffusion.errors import InputError
 
 Frame = tuple[int, list, str]  # number, instances, place for errors
 
 
-def clips(config: Config) -> Source:
+def clips(config: Config) -> Archive:
     """A clip a person and recording. Raises InputError for bad files."""
     paths = parsing.files(config, ".json")
     contents = storage.ask_ahead(paths)
@@ -32,7 +32,7 @@ def clips(config: Config) -> Source:
     recordings: dict[str, list[str]] = {}
     for path, is_image in kinds:
         recordings.setdefault(path.rpartition("/")[0] if is_image and len(paths) > 1 else path, []).append(path)
-    return archive.source(config, "mmpose", list(recordings.items()), lambda item: [_recording(config, *item)], skipped)
+    return Archive(config, "mmpose", list(recordings.items()), lambda item: [_recording(config, *item)], skipped)
 
 
 def _recording(config: Config, where: str, paths: list[str]) -> Detections:

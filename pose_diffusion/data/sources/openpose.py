@@ -14,15 +14,15 @@ import numpy as np
 from pose_diffusion import storage
 from pose_diffusion.config import Config
 from pose_diffusion.data.layouts import BODY_25, COCO_18
-from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import archive, parsing
+from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.archive import Archive
 from pose_diffusion.data.sources.detections import Detections, fit_layout
 from pose_diffusion.errors import InputError
 
 _NAME = re.compile(r"(?P<video>.*?)_?(?P<frame>\d+)_keypoints\.json", re.IGNORECASE)
 
 
-def clips(config: Config) -> Source:
+def clips(config: Config) -> Archive:
     """A clip a person and video. Raises InputError for bad files."""
     videos: dict[str, dict[int, str]] = {}
     for path in parsing.files(config, "_keypoints.json"):
@@ -35,7 +35,7 @@ def clips(config: Config) -> Source:
         if frame in frames:
             raise InputError(f"{path}: frame {frame} is there twice, also as {frames[frame]}")
         frames[frame] = path
-    return archive.source(config, "openpose", list(videos.items()), lambda video: [_video(config, *video)])
+    return Archive(config, "openpose", list(videos.items()), lambda video: [_video(config, *video)])
 
 
 def _video(config: Config, video: str, frames: dict[int, str]) -> Detections:

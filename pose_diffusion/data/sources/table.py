@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from pose_diffusion.config import Config
 from pose_diffusion.data.layouts import BODY_25, COCO_17, COCO_18, H36M_17, HALPE_26, LAYOUTS, by_names, simplified
-from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import archive, parsing, table_file
+from pose_diffusion.data.sources import parsing, table_file
+from pose_diffusion.data.sources.archive import Archive
 from pose_diffusion.data.sources.detections import Detections
 from pose_diffusion.data.sources.table_file import Part
 from pose_diffusion.errors import InputError
@@ -25,12 +25,12 @@ _PERSON = ("person", "track", "track_id")
 _OTHERS = {"frame", "width", "height", *_PERSON, *(name for names in _RECORDING for name in names)}
 
 
-def clips(config: Config) -> Source:
+def clips(config: Config) -> Archive:
     """A clip a person, video and camera of each file. Raises InputError for bad files."""
     sizes = parsing.file_sizes(config, ".parquet", ".csv")
     parts, skipped = parsing.each(config, sizes, lambda path: table_file.parts(path, sizes[path], _RECORDING))
     items = [part for of_file in parts for part in of_file]
-    return archive.source(config, "table", items, lambda part: read(config, part), skipped)
+    return Archive(config, "table", items, lambda part: read(config, part), skipped)
 
 
 def read(config: Config, part: Part) -> list[Detections]:

@@ -13,18 +13,18 @@ import numpy as np
 from pose_diffusion.config import Config
 from pose_diffusion.data import safe_npz
 from pose_diffusion.data.layouts import COCO_17, H36M_17, LAYOUTS, Layout
-from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import archive, parsing
+from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.archive import Archive
 from pose_diffusion.data.sources.detections import Detections
 from pose_diffusion.errors import InputError
 
 _LAYOUTS = {"coco": COCO_17, "h36m": H36M_17}
 
 
-def clips(config: Config) -> Source:
+def clips(config: Config) -> Archive:
     """A clip a subject, action and camera of each file. Raises InputError for bad files."""
     paths = parsing.files(config, ".npz")
-    return archive.source(config, "videopose3d", paths, lambda path: read(config, path))
+    return Archive(config, "videopose3d", paths, lambda path: read(config, path))
 
 
 def read(config: Config, path: str) -> list[Detections]:

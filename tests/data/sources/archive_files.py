@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pose_diffusion import config_file
 from pose_diffusion.data.layouts import BODY_25, COCO_17, COCO_18, H36M_17, HALPE_26, MEDIAPIPE_33, Layout
 from pose_diffusion.data.sequence import Sequence, Source
-from pose_diffusion.data.sources import SOURCES
+from pose_diffusion.data.sources import find
 
 WIDTH, HEIGHT, FRAMES, PEOPLE = 1280, 720, 12, 2
 
@@ -177,7 +177,7 @@ def source_of(kind: str, folder: Path | str, prepare: dict | None = None, **sett
     """The source that reads a folder or file written in a format (or of a prepare.source)."""
     name = FORMATS[kind][0] if kind in FORMATS else kind
     section = {"source": name, "input": str(folder), **(prepare or {})}
-    return SOURCES[name](config_file.from_dict({"prepare": section, name: settings}))
+    return find(config_file.from_dict({"prepare": section, name: settings}))
 
 
 def sequences(kind: str, folder: Path | str, **settings: object) -> list[Sequence]:

@@ -9,7 +9,7 @@ import yaml
 
 from pose_diffusion import config_file
 from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import SOURCES, mocap, synthetic
+from pose_diffusion.data.sources import find, mocap, synthetic
 from pose_diffusion.skeleton import JOINTS, PARENTS
 
 MIXAMO = {
@@ -113,7 +113,7 @@ def amc_text(frames: list[dict[str, tuple]]) -> str:
 
 def source_of(name: str, folder: Path | str, prepare: dict | None = None, **settings: object) -> Source:
     section = {"source": name, "input": str(folder), **(prepare or {})}
-    return SOURCES[name](config_file.from_dict({"prepare": section, name: settings}))
+    return find(config_file.from_dict({"prepare": section, name: settings}))
 
 
 def world_of(source: Source, clip: int = 0) -> np.ndarray:
