@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -11,6 +12,7 @@ from pose_diffusion.config import Config
 from pose_diffusion.distributed import tasks
 from pose_diffusion.errors import InputError
 
+_OURS = logging.getLogger("pose_diffusion")
 ALONE_SECONDS = 5.0
 
 
@@ -29,18 +31,36 @@ def run(
     calls = [(read, item) for item in rest]
     if calls:
         join()
-        for _, told in tasks.run(_outcome, calls, ordered=True, labels=config.ray.cpu_selector):
-            yield partial(_told, told)
+        for _, told in tasks.run(_read, calls, ordered=True, labels=config.ray.cpu_selector):
+            yield partial(_told, *told)
 
 
-def _outcome(read: Callable[[Any], Any], item: Any) -> Any:
+class _Warnings(logging.Handler):
+    """Keeps what is said, as nobody hears a worker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said: list[tuple[int, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append((record.levelno, record.getMessage()))
+
+
+def _read(read: Callable[[Any], Any], item: Any) -> tuple[Any, list[tuple[int, str]]]:
+    """What `read` makes of the item, or its InputError, and what was said meanwhile."""
+    warnings = _Warnings()
+    _OURS.addHandler(warnings)
     try:
-        return read(item)
+        return read(item), warnings.said
     except InputError as error:
-        return error
+        return error, warnings.said
+    finally:
+        _OURS.removeHandler(warnings)
 
 
-def _told(outcome: Any) -> Any:
+def _told(outcome: Any, said: list[tuple[int, str]]) -> Any:
+    for level, text in said:
+        _OURS.log(level, text)
     if isinstance(outcome, InputError):
         raise outcome
     return outcome

@@ -152,6 +152,22 @@ def test_files_that_tasks_read_give_the_same_shards_and_errors(ray_session, tmp_
     assert (there.files, there.skipped, there.source) == (here.files, here.skipped, here.source)
 
 
+def test_what_tasks_warn_of_is_said_here(ray_session, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(readers, "ALONE_SECONDS", 0.0)
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        people = [{"pose_keypoints_2d": [100.0 + n for n in range(75)]}]
+        for frame, found in enumerate((people, [])):
+            content = json.dumps({"people": found})
+            (tmp_path / "in" / f"{name}_{frame}_keypoints.json").write_text(content)
+    keys = ["prepare.source=openpose", f"prepare.input={tmp_path}/in", f"prepare.output={tmp_path}/out"]
+    prepare(config_file.load(None, [*keys, "openpose.image_size=[1000,1000]"]))
+    said = [record.getMessage() for record in caplog.records if "without a person" in record.getMessage()]
+    assert [line.split("/")[-1] for line in said] == [
+        f"{name}: 1 frames without a person, the first is frame 1" for name in "ab"
+    ]
+
+
 def test_files_of_an_earlier_plan_are_removed(ray_session, tmp_path):
     folder = table(tmp_path / "in", a=5, b=5, c=5)
     prepare(archive(tmp_path, folder, "prepare.rows_per_file=5"))
