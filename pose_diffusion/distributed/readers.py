@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from pose_diffusion.config import Config
@@ -23,16 +24,19 @@ def run(
 
     join: starts or joins Ray, where it is needed; more than once does no harm.
     """
-    rest, began = iter(items), time.monotonic()
+    rest, began, done = iter(items), time.monotonic(), 0
     for item in rest:
         yield partial(read, item)
+        done += 1
         if time.monotonic() - began > ALONE_SECONDS:
             break
-    calls = [(read, item) for item in rest]
+    size = max(1, done // 10)  # small ones go by the half second, as a task takes some milliseconds itself
+    calls = [(read, some) for some in iter(lambda: list(islice(rest, size)), [])]
     if calls:
         join()
-        for _, told in tasks.run(_read, calls, ordered=True, labels=config.ray.cpu_selector):
-            yield partial(_told, *told)
+        for _, outcomes in tasks.run(_read_all, calls, ordered=True, labels=config.ray.cpu_selector):
+            for outcome, said in outcomes:
+                yield partial(_told, outcome, said)
 
 
 class _Warnings(logging.Handler):
@@ -44,6 +48,10 @@ class _Warnings(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.said.append((record.levelno, record.getMessage()))
+
+
+def _read_all(read: Callable[[Any], Any], items: list[Any]) -> list[tuple[Any, list[tuple[int, str]]]]:
+    return [_read(read, item) for item in items]
 
 
 def _read(read: Callable[[Any], Any], item: Any) -> tuple[Any, list[tuple[int, str]]]:

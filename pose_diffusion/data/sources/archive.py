@@ -33,6 +33,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 _LEAST_CONFIDENCE = 0.1
 _CROWD = 20  # people of whom most are in one frame: images that are no video, more likely than false finds
+# Calls for the items of a function, in their order, as those of `in_turn`.
 Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Callable[[], Any]]]
 
 
