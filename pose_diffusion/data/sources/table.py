@@ -54,7 +54,7 @@ def read(config: Config, part: Part) -> list[Detections]:
     people, person = table_file.names(path, table, *_PERSON)
     is_named = people != ""
     size = None
-    if {"width", "height"} <= set(table.column_names):
+    if table_file.has(table, "width") and table_file.has(table, "height"):
         size = np.stack([table_file.numbers(path, table, "width"), table_file.numbers(path, table, "height")], axis=1)
     group = np.stack([code for _, code in keys], axis=1)
     order = np.lexsort(group.T[::-1])  # stable: rows keep their order within a recording
@@ -84,7 +84,7 @@ def _is_used(column: str) -> bool:
 
 def _joint(path: str, table: pa.Table, joint: str, out: np.ndarray) -> None:
     """A joint's x, y and confidence into out (n, 3), 0 where a cell is empty."""
-    column = next((f"{joint}_{word}" for word in _CONFIDENCE if f"{joint}_{word}" in table.column_names), None)
+    column = next((name for word in _CONFIDENCE if table_file.has(table, name := f"{joint}_{word}")), None)
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused with its frame
         for place, axis in enumerate("xy"):
             out[:, place] = table_file.numbers(path, table, f"{joint}_{axis}")

@@ -78,12 +78,17 @@ def read(part: Part, is_used: Callable[[str], bool]) -> pa.Table:
     return table
 
 
+def has(table: pa.Table, name: str) -> bool:
+    """Whether there is such a column. (`column_names` is a new list at each use.)"""
+    return table.schema.get_field_index(name) >= 0
+
+
 def numbers(path: str, table: pa.Table, name: str) -> np.ndarray:
     """A column as float64, empty cells NaN. Raises InputError where there is none or it holds anything else."""
-    if name not in table.column_names:
+    if not has(table, name):
         raise InputError(f"{path}: no column '{name}'")
     try:
-        return table[name].cast(pa.float64()).to_numpy().astype(np.float64)
+        return table[name].cast(pa.float64()).to_numpy()
     except pa.ArrowException:
         raise InputError(f"{path}: column '{name}': expected numbers, got {table[name].type}") from None
 
@@ -93,7 +98,7 @@ def names(path: str, table: pa.Table, *columns: str) -> tuple[np.ndarray, np.nda
 
     Where none is there the only name is empty, as that of an empty cell is. Raises InputError for other things than names.
     """
-    column = next((name for name in columns if name in table.column_names), None)
+    column = next((name for name in columns if has(table, name)), None)
     if column is None:
         return np.array([""]), np.zeros(table.num_rows, np.int32)
     kind = table[column].type
