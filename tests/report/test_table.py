@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import pytest
 from fakes import table as rows
 
+from pose_diffusion.report import table as tables
 from pose_diffusion.report.partial import merge, of_table
 from pose_diffusion.report.summary import report_dict
 from pose_diffusion.report.table import table
@@ -35,6 +37,15 @@ def test_frame_weighted_mean_stands_below_the_average() -> None:
 def test_every_action_has_a_line() -> None:
     text = table(report(rows()))
     assert all(line(text, action) for action in ("Sitting", "SittingDown", "Walking", "Photo"))
+
+
+def test_of_many_actions_the_first_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = report(rows())
+    whole = table(figures).splitlines()
+    monkeypatch.setattr(tables, "MOST_ROWS", 2)
+    few = table(figures).splitlines()
+    assert len(whole) == 8
+    assert few == [*whole[:4], "... and 2 more actions, which report.json has", *whole[-2:]]
 
 
 def test_columns_are_aligned_whatever_the_names() -> None:
