@@ -1,4 +1,4 @@
-"""Turns a source into a shard folder: Ray tasks make the files of a plan, one place keeps count and writes the manifest.
+"""Turns a source into a shard folder: Ray tasks read archives and make a plan's files, one place writes the manifest.
 
 Done means published: a file that is there whole, with the plan's mark in its footer, is kept when the job is run again.
 """

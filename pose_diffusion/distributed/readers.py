@@ -15,6 +15,7 @@ from pose_diffusion.errors import InputError
 
 _OURS = logging.getLogger("pose_diffusion")
 ALONE_SECONDS = 5.0
+Said = list[tuple[int, str]]  # level and text of what was logged
 
 
 def run(
@@ -44,17 +45,17 @@ class _Warnings(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.said: list[tuple[int, str]] = []
+        self.said: Said = []
 
     def emit(self, record: logging.LogRecord) -> None:
         self.said.append((record.levelno, record.getMessage()))
 
 
-def _read_all(read: Callable[[Any], Any], items: list[Any]) -> list[tuple[Any, list[tuple[int, str]]]]:
+def _read_all(read: Callable[[Any], Any], items: list[Any]) -> list[tuple[Any, Said]]:
     return [_read(read, item) for item in items]
 
 
-def _read(read: Callable[[Any], Any], item: Any) -> tuple[Any, list[tuple[int, str]]]:
+def _read(read: Callable[[Any], Any], item: Any) -> tuple[Any, Said]:
     """What `read` makes of the item, or its InputError, and what was said meanwhile."""
     warnings = _Warnings()
     _OURS.addHandler(warnings)
@@ -66,7 +67,7 @@ def _read(read: Callable[[Any], Any], item: Any) -> tuple[Any, list[tuple[int, s
         _OURS.removeHandler(warnings)
 
 
-def _told(outcome: Any, said: list[tuple[int, str]]) -> Any:
+def _told(outcome: Any, said: Said) -> Any:
     for level, text in said:
         _OURS.log(level, text)
     if isinstance(outcome, InputError):

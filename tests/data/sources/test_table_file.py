@@ -129,6 +129,13 @@ def test_a_large_file_with_lists_for_names_is_refused(tmp_path: Path, small_part
         bounds(write(tmp_path, camera=[["a"]] * 6))
 
 
+def test_a_file_without_rows_is_refused(tmp_path: Path, small_parts: None) -> None:
+    path = clip_with(tmp_path, 2, 2)
+    pq.write_table(pq.read_table(path).slice(0, 0), path)
+    with pytest.raises(InputError, match=r"clip.parquet: has no rows"):
+        source_of("table parquet", path)
+
+
 def test_a_file_that_became_shorter_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, row=list(range(11)))
     with pytest.raises(InputError, match=r"table.parquet, rows 8 to 11: the file has changed since it was read first"):
