@@ -49,7 +49,7 @@ def read(config: Config, part: Part) -> list[Detections]:
     frame = table_file.numbers(path, table, "frame")
     bad = ~np.isfinite(frame) | (frame != np.floor(frame))
     if bad.any():
-        raise InputError(f"{path}: row {part.start + int(np.argmax(bad))}, column 'frame': expected a whole number")
+        raise InputError(f"{part.where}: row {part.start + int(np.argmax(bad))}, column 'frame': expected a whole number")
     keys = [table_file.names(path, table, *columns) for columns in _RECORDING]
     people, person = table_file.names(path, table, *_PERSON)
     is_named = people != ""

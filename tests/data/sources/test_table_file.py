@@ -101,7 +101,7 @@ def test_a_video_without_names_among_others_with_some_is_followed(tmp_path: Path
 
 def test_a_bad_row_of_a_part_is_named_and_leaves_out_that_part(tmp_path: Path, small_parts: None) -> None:
     path = clip_with(tmp_path, 12, 4, video=list("aaaaabbbbbbb"), frame=[0, 1, 2, 3, 4, 0, 1, 2.5, 3, 4, 5, 6])
-    with pytest.raises(InputError, match=r"clip.parquet: row 7, column 'frame': expected a whole number"):
+    with pytest.raises(InputError, match=r"clip.parquet, rows 5 to 11: row 7, column 'frame': expected a whole number"):
         source_of("table parquet", path)
     found = source_of("table parquet", path, {"on_error": "skip"})
     assert [clip.action for clip in found.clips] == ["a"]
