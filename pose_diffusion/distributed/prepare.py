@@ -20,7 +20,7 @@ from pose_diffusion.data.making import Made
 from pose_diffusion.data.manifest import Manifest, ShardFile
 from pose_diffusion.data.plan import PlannedFile, batches, plan
 from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources.archive import Run
+from pose_diffusion.data.sources.parsing import Run
 from pose_diffusion.distributed import readers, room, tasks
 from pose_diffusion.distributed.job import ray_cluster
 from pose_diffusion.errors import InputError

@@ -21,7 +21,7 @@ Said = list[tuple[int, str]]  # level and text of what was logged
 def run(
     config: Config, join: Callable[[], None], read: Callable[[Any], Any], items: Iterable[Any]
 ) -> Iterator[Callable[[], Any]]:
-    """A call for each item, in order, that returns what `read` makes of it or raises its error (see `archive.in_turn`).
+    """A call for each item, in order, that returns what `read` makes of it or raises its error (see `parsing.in_turn`).
 
     join: starts or joins Ray, where it is needed; more than once does no harm.
     """

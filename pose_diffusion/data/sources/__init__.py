@@ -23,9 +23,11 @@ from pose_diffusion.data.sources import (
     table,
     videopose3d,
 )
-from pose_diffusion.data.sources.archive import Archive, Run, in_turn
+from pose_diffusion.data.sources.archive import Archive
+from pose_diffusion.data.sources.mocap import Motions
+from pose_diffusion.data.sources.parsing import Run, in_turn
 
-SOURCES: dict[SourceName, Callable[[Config], Source | Archive]] = {
+SOURCES: dict[SourceName, Callable[[Config], Source | Archive | Motions]] = {
     "synthetic": synthetic.clips,
     "human36m": human36m.clips,
     "coco": coco.clips,
@@ -47,4 +49,4 @@ SOURCES: dict[SourceName, Callable[[Config], Source | Archive]] = {
 def find(config: Config, run: Run = in_turn) -> Source:
     """The source that prepare.source names. run: who reads an archive's files. Raises InputError for bad input."""
     found = SOURCES[config.prepare.source](config)
-    return found.source(run) if isinstance(found, Archive) else found
+    return found if isinstance(found, Source) else found.source(run)

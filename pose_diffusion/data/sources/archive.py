@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -24,22 +24,15 @@ from pose_diffusion.data.missing import fill
 from pose_diffusion.data.sequence import Clip, Sequence, Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections import Detections, image_sizes, in_pixels
+from pose_diffusion.data.sources.parsing import Run
 from pose_diffusion.data.sources.shelf import Shelf
 from pose_diffusion.data.tracking import MOST, track
 from pose_diffusion.errors import InputError
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 _LEAST_CONFIDENCE = 0.1
 _CROWD = 20  # people of whom most are in one frame: images that are no video, more likely than false finds
-# Calls for the items of a function, in their order, as those of `in_turn`.
-Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Callable[[], Any]]]
-
-
-def in_turn(read: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Callable[[], Result]]:
-    """A call for each item, in order, that returns what `read` makes of it or raises its error: here and now."""
-    return (partial(read, item) for item in items)
 
 
 @dataclass(frozen=True)
@@ -56,8 +49,8 @@ class Archive(Generic[Item]):
     read: Callable[[Item], SequenceOf[Detections]]
     skipped: SequenceOf[str] = ()
 
-    def source(self, run: Run = in_turn) -> Source:
-        """Clips of every person in every recording, in order. run: calls as those of `in_turn`, which may read elsewhere.
+    def source(self, run: Run = parsing.in_turn) -> Source:
+        """Clips of every person in every recording, in order. run: calls like `parsing.in_turn`, which may read elsewhere.
 
         Raises InputError for values or sizes that make no sense.
         """

@@ -14,9 +14,8 @@ import numpy as np
 
 from pose_diffusion import storage
 from pose_diffusion.config import Config
-from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import mocap, parsing
-from pose_diffusion.data.sources.mocap import Motion, rotation
+from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.mocap import Motion, Motions, rotation
 from pose_diffusion.errors import InputError
 
 _LARGEST = 1e6
@@ -32,7 +31,7 @@ class _Bone:
     parent: str = ""
 
 
-def clips(config: Config) -> Source:
+def clips(config: Config) -> Motions:
     """A clip an AMC file and camera; '07_01.amc' goes with '07.asf', or with the one ASF file of its folder."""
     skeletons = parsing.files(config, ".asf", ".amc")
     motions = [path for path in skeletons if path.lower().endswith(".amc")]
@@ -40,7 +39,7 @@ def clips(config: Config) -> Source:
     if not motions:
         raise InputError(f"{config.prepare.input}: no .amc files")
     fps = config.asf_amc.source_fps
-    return mocap.source(config, "asf_amc", [(path, (fps, _skeleton(path, skeletons), path)) for path in motions], read)
+    return Motions(config, "asf_amc", {path: (fps, _skeleton(path, skeletons), path) for path in motions}, read)
 
 
 def read(fps: float, skeleton: str, motion: str) -> Motion:

@@ -13,9 +13,8 @@ import numpy as np
 
 from pose_diffusion import storage
 from pose_diffusion.config import Config
-from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import mocap, parsing
-from pose_diffusion.data.sources.mocap import Motion, rotation
+from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.mocap import Motion, Motions, rotation
 from pose_diffusion.errors import InputError
 
 _CHANNELS = {f"{axis}{kind}".lower() for axis in "xyz" for kind in ("position", "rotation")}
@@ -32,10 +31,10 @@ class _Joint:
     is_end: bool = False
 
 
-def clips(config: Config) -> Source:
+def clips(config: Config) -> Motions:
     """A clip a file and camera. Raises InputError for bad files."""
     paths = parsing.files(config, ".bvh")
-    return mocap.source(config, "bvh", [(path, (path,)) for path in paths], read)
+    return Motions(config, "bvh", {path: (path,) for path in paths}, read)
 
 
 def read(path: str) -> Motion:

@@ -12,8 +12,7 @@ import functools
 import re
 import zlib
 from collections import Counter
-from collections.abc import Callable
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +27,7 @@ from pose_diffusion.data.layouts import simplified
 from pose_diffusion.data.sequence import Clip, Sequence, Source
 from pose_diffusion.data.sources import parsing, rig
 from pose_diffusion.data.sources.detector import detect
+from pose_diffusion.data.sources.parsing import Run
 from pose_diffusion.errors import InputError
 from pose_diffusion.skeleton import EDGES, JOINTS, ROOT
 
@@ -52,24 +52,34 @@ class Motion:
 Reader = Callable[..., Motion]
 
 
-def source(config: Config, converter: str, files: SequenceOf[tuple[str, tuple]], read: Reader) -> Source:
-    """A clip a file and camera. files: path, and what `read` takes for it. Each is read here once, to check and count it,
-    and again where its clip is loaded, so that memory does not grow with the archive.
-    """
-    settings: MocapConfig = getattr(config, converter)
-    cameras = rig.cameras(settings)
-    known = dict(files)
-    _world.cache_clear()  # the files may have changed since
-    counted, skipped = parsing.each(config, list(known), lambda path: (path, len(_world(read, known[path], settings))))
-    clips, described = [], {}
-    for path, rows in counted:
-        folder, _, action = parsing.stem(config, path).rpartition("/")
-        subject = folder or settings.subject
-        for name, camera in cameras.items():
-            load = partial(_load, subject, action, name, camera, read, known[path], settings, config.prepare.seed)
-            clips.append(Clip(subject, action, name, rows, load))
-            described[f"{subject}/{name}"] = camera.to_dict()
-    return Source(clips, settings.kernels, described, {"converter": converter, **settings.model_dump(mode="json")}, skipped)
+@dataclass(frozen=True)
+class Motions:
+    """Files of motion that are not read yet. files: what `read` takes for each path."""
+
+    config: Config
+    converter: str
+    files: Mapping[str, tuple]
+    read: Reader
+
+    def source(self, run: Run = parsing.in_turn) -> Source:
+        """A clip a file and camera. Each file is read once to check and count it, by `run`, and again where its clip is loaded,
+        so that memory does not grow with the archive. Raises InputError for bad files.
+        """
+        config, converter, files, read = self.config, self.converter, self.files, self.read
+        settings: MocapConfig = getattr(config, converter)
+        cameras = rig.cameras(settings)
+        _world.cache_clear()  # the files may have changed since
+        calls = run(partial(_count, read, settings), files.values())
+        counted, skipped = parsing.each(config, files, lambda path: (path, next(calls)()))
+        clips, described = [], {}
+        for path, rows in counted:
+            folder, _, action = parsing.stem(config, path).rpartition("/")
+            subject = folder or settings.subject
+            for name, camera in cameras.items():
+                load = partial(_load, subject, action, name, camera, read, files[path], settings, config.prepare.seed)
+                clips.append(Clip(subject, action, name, rows, load))
+                described[f"{subject}/{name}"] = camera.to_dict()
+        return Source(clips, settings.kernels, described, {"converter": converter, **settings.model_dump(mode="json")}, skipped)
 
 
 def rotation(axis: int, angle: np.ndarray) -> np.ndarray:
@@ -81,6 +91,10 @@ def rotation(axis: int, angle: np.ndarray) -> np.ndarray:
     turn[..., b, a] = np.sin(angle)
     turn[..., a, b] = -turn[..., b, a]
     return turn
+
+
+def _count(read: Reader, settings: MocapConfig, arguments: tuple) -> int:
+    return len(_world(read, arguments, settings))
 
 
 def _load(

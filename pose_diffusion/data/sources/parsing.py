@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -18,6 +19,8 @@ from pose_diffusion.progress import Progress
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+# Calls for the items of a function, in their order, as those of `in_turn`.
+Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Callable[[], Any]]]
 
 
 def files(config: Config, *suffixes: str) -> list[str]:
@@ -48,6 +51,11 @@ def stem(config: Config, path: str) -> str:
 def natural(name: str) -> list:
     """Sorts 'S9' before 'S11' and '2.jpg' before '10.jpg'."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", str(name))]
+
+
+def in_turn(read: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Callable[[], Result]]:
+    """A call for each item, in order, that returns what `read` makes of it or raises its error: here and now."""
+    return (partial(read, item) for item in items)
 
 
 def each(config: Config, items: Collection[Item], read: Callable[[Item], Result]) -> tuple[list[Result], list[str]]:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+from cloudpickle import dumps
 
 from pose_diffusion import config_file
 from pose_diffusion.data.layouts import BODY_25, COCO_17, COCO_18, H36M_17, HALPE_26, MEDIAPIPE_33, Layout
 from pose_diffusion.data.sequence import Sequence, Source
-from pose_diffusion.data.sources import find
+from pose_diffusion.data.sources import Run, find, in_turn
 
 WIDTH, HEIGHT, FRAMES, PEOPLE = 1280, 720, 12, 2
 
@@ -173,11 +176,17 @@ NOT_JSON = {"mediapipe npy", "detectron2", "videopose3d", "table csv", "table pa
 NO_CONFIDENCE = {"coco annotations", "videopose3d"}
 
 
-def source_of(kind: str, folder: Path | str, prepare: dict | None = None, **settings: object) -> Source:
+def source_of(kind: str, folder: Path | str, prepare: dict | None = None, run: Run = in_turn, **settings: object) -> Source:
     """The source that reads a folder or file written in a format (or of a prepare.source)."""
     name = FORMATS[kind][0] if kind in FORMATS else kind
     section = {"source": name, "input": str(folder), **(prepare or {})}
-    return find(config_file.from_dict({"prepare": section, name: settings}))
+    return find(config_file.from_dict({"prepare": section, name: settings}), run)
+
+
+def elsewhere(read: Callable, items: Iterable) -> Iterator[Callable]:
+    """As `in_turn`, with all that goes to another machine and comes from it."""
+    for item in items:
+        yield partial(lambda call: pickle.loads(dumps(pickle.loads(call)())), dumps(partial(read, item)))
 
 
 def sequences(kind: str, folder: Path | str, **settings: object) -> list[Sequence]:

@@ -9,7 +9,7 @@ import yaml
 
 from pose_diffusion import config_file
 from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import find, mocap, synthetic
+from pose_diffusion.data.sources import Run, find, in_turn, mocap, synthetic
 from pose_diffusion.skeleton import JOINTS, PARENTS
 
 MIXAMO = {
@@ -111,9 +111,9 @@ def amc_text(frames: list[dict[str, tuple]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def source_of(name: str, folder: Path | str, prepare: dict | None = None, **settings: object) -> Source:
+def source_of(name: str, folder: Path | str, prepare: dict | None = None, run: Run = in_turn, **settings: object) -> Source:
     section = {"source": name, "input": str(folder), **(prepare or {})}
-    return find(config_file.from_dict({"prepare": section, name: settings}))
+    return find(config_file.from_dict({"prepare": section, name: settings}), run)
 
 
 def world_of(source: Source, clip: int = 0) -> np.ndarray:

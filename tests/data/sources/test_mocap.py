@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from archive_files import elsewhere
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mocap_files import (
@@ -25,7 +26,7 @@ from mocap_files import (
 from scipy.spatial.transform import Rotation
 
 from pose_diffusion.data import schema
-from pose_diffusion.data.sources import asf_amc, bvh
+from pose_diffusion.data.sources import asf_amc, bvh, in_turn
 from pose_diffusion.errors import InputError
 from pose_diffusion.skeleton import JOINTS
 
@@ -128,6 +129,17 @@ def test_folders_are_subjects_and_files_actions(tmp_path: Path) -> None:
     write_bvh(tmp_path / "run.bvh", motion())
     found = source_of("bvh", tmp_path, subject="S9").clips
     assert {(clip.subject, clip.action) for clip in found} == {("anna", "walk 2"), ("S9", "run")}
+
+
+def test_motions_that_are_read_elsewhere_are_the_same(tmp_path: Path) -> None:
+    write_bvh(tmp_path / "a.bvh", motion())
+    write_bvh(tmp_path / "b.bvh", motion()[:7])
+    (tmp_path / "c.bvh").write_text("nonsense")
+    here, there = (source_of("bvh", tmp_path, {"on_error": "skip"}, run) for run in (in_turn, elsewhere))
+    assert [clip.rows for clip in there.clips] == [clip.rows for clip in here.clips]
+    assert len(there.clips) == 8
+    assert there.skipped == here.skipped
+    assert len(there.skipped) == 1
 
 
 def test_each_camera_of_the_rig_sees_the_motion(tmp_path: Path) -> None:

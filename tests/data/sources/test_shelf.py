@@ -1,4 +1,4 @@
-"""Archives whose arrays are let go and read again."""
+"""Archives that are read by others, and whose arrays are let go and read again."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from archive_files import FORMATS, HEIGHT, WIDTH, people, source_of
+from archive_files import FORMATS, HEIGHT, WIDTH, elsewhere, people, source_of
 from cloudpickle import dumps
 
 from pose_diffusion.data.layouts import COCO_17
-from pose_diffusion.data.sources import shelf
+from pose_diffusion.data.sources import in_turn, shelf
 from pose_diffusion.errors import InputError
 
 SIZE = {"image_size": [WIDTH, HEIGHT]}
@@ -67,3 +67,14 @@ def test_a_file_is_read_once_for_all_its_clips(tmp_path: Path, no_room: None) ->
     one.load()
     (tmp_path / "b" / "clip.json").unlink()
     assert len(other.load()) == other.rows
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_clips_that_are_read_elsewhere_are_the_same(tmp_path: Path, kind: str) -> None:
+    write(tmp_path, kind, "a")
+    here, there = (source_of(kind, tmp_path, run=run, **SIZE) for run in (in_turn, elsewhere))
+    assert (there.description, there.skipped) == (here.description, here.skipped)
+    for ours, theirs in zip(there.clips, here.clips, strict=True):
+        assert replace(ours, load=theirs.load) == theirs
+        for name, value in vars(theirs.load()).items():
+            np.testing.assert_array_equal(getattr(ours.load(), name), value)
