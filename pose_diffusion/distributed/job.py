@@ -98,7 +98,13 @@ def ray_cluster(config: Config, dashboard: bool = False) -> Iterator[None]:
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except ConnectionError as error:
-            raise InputError(f"key 'ray.address': no Ray cluster answers at {address}: {_one_line(error)}") from None
+            # Of a token that is missing the error does not tell.
+            hint = (
+                ""
+                if "RAY_AUTH_MODE" in os.environ
+                else "; a cluster with a token, as 'ray start' makes, wants RAY_AUTH_MODE=token"
+            )
+            raise InputError(f"key 'ray.address': no Ray cluster answers at {address}: {_one_line(error)}{hint}") from None
     else:
         _start_here(config, dashboard)
     if on_sigterm is _stop:  # a job's, which ray.init replaces by its own and by one that prints a C++ stack

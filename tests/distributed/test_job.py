@@ -45,6 +45,21 @@ def test_an_address_that_ray_looks_up_is_left_to_it():
     assert job._listens("auto")
 
 
+@pytest.mark.parametrize(("mode", "told"), [(None, "token.*RAY_AUTH_MODE=token"), ("token", "Failed to connect$")])
+def test_a_cluster_that_may_want_a_token_is_told_of(monkeypatch, mode, told):
+    def refuse(**_: object) -> None:
+        raise ConnectionError("Failed to connect")
+
+    monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr("ray.init", refuse)
+    monkeypatch.setattr(job, "_listens", lambda address: True)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if mode:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    with pytest.raises(InputError, match=told), job.ray_cluster(config_file.load(None, ["ray.address=127.0.0.1:9"])):
+        pass
+
+
 def test_no_cluster_at_an_address_is_bad_input(monkeypatch):
     monkeypatch.setattr(job, "_ANSWER_SECONDS", 0.2)
     monkeypatch.setattr("ray.is_initialized", lambda: False)
