@@ -20,6 +20,7 @@ from pose_diffusion.errors import InputError
 
 _CANDIDATES = (H36M_17, BODY_25, HALPE_26, COCO_17, COCO_18)
 _CONFIDENCE = ("confidence", "score", "likelihood", "visibility", "c")
+# Columns, each under its possible names: those that tell recordings apart, and the one that tells people apart.
 _RECORDING = (("video", "action"), ("subject",), ("camera",))
 _PERSON = ("person", "track", "track_id")
 _OTHERS = {"frame", "width", "height", *_PERSON, *(name for names in _RECORDING for name in names)}
