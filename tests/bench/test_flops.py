@@ -6,18 +6,21 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from pose_diffusion import skeleton
 from pose_diffusion.bench import bare, flops
 from pose_diffusion.bench.network import sample
 from pose_diffusion.config import Config, ModelConfig
 from pose_diffusion.models.denoiser import Denoiser
 from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.models.graph import ChebyshevConv
 
 MODELS = [ModelConfig(width=8, layers=1, heads=2), ModelConfig(width=12, layers=3, heads=2), ModelConfig()]
 ROWS = 5
 
 
 def counted(call) -> int:
-    with FlopCounterMode(display=False) as counter:
+    """In bf16, where no convolution saves operations by the graph's spectrum."""
+    with FlopCounterMode(display=False) as counter, torch.autocast("cpu", torch.bfloat16):
         call()
     return counter.get_total_flops()
 
@@ -47,6 +50,16 @@ def test_a_sampler_does_as_much_as_counted_and_the_timesteps_of_each_pass():
     once = len(networks.steps) * flops.forward(flops.timestep(config.model))
     expected = ROWS * flops.sampler(config.model, len(networks.steps), flips=False) + once
     assert counted(lambda: sample(networks, *inputs("uv"))) == expected
+
+
+def test_a_convolution_in_the_graphs_spectrum_does_fewer_than_counted():
+    network = ChebyshevConv(96, 96, skeleton.cross_channel_adjacency())
+    x = torch.randn(ROWS, 34, 96)
+    with FlopCounterMode(display=False) as counter:
+        network(x)
+    weights = 2 * 34 * 3 * 96 * 96  # once for all rows
+    assert counter.get_total_flops() - weights == ROWS * (2 * 2 * 34 * 34 * 96 + 2 * 34 * 96 * 96)
+    assert counter.get_total_flops() - weights < 0.43 * ROWS * flops.forward(flops.convolution(34, 96, 96))
 
 
 def test_a_convolution_by_hand():

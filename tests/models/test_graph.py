@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from pose_diffusion import skeleton
-from pose_diffusion.models.graph import ChebyshevConv, GraphConv, LearnableGraph, chebyshev_terms
+from pose_diffusion.models.graph import ChebyshevConv, GraphConv, LearnableGraph, chebyshev_terms, laplacian, spectrum
 
 ADJACENCY = skeleton.adjacency()
 
@@ -16,6 +16,14 @@ def test_chebyshev_terms_are_the_polynomials_of_the_laplacian_on_its_spectrum() 
     np.testing.assert_allclose(second.numpy(), polynomial, atol=1e-5)
 
 
+@pytest.mark.parametrize("adjacency", [ADJACENCY, skeleton.cross_channel_adjacency()], ids=["one body", "both channels"])
+def test_a_spectrum_puts_the_laplacian_and_its_polynomials_together_again(adjacency: np.ndarray) -> None:
+    forward, inverse, responses = (part.double() for part in spectrum(adjacency))
+    for term, response in zip(chebyshev_terms(adjacency).double(), responses.T, strict=True):
+        torch.testing.assert_close(inverse @ response.diag() @ forward, term, rtol=0, atol=1e-6)
+    torch.testing.assert_close(inverse @ responses[:, 1].diag() @ forward, laplacian(adjacency), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize(("in_channels", "out_channels"), [(2, 8), (8, 8), (8, 3)])
 def test_chebyshev_convolution_is_the_sum_over_its_terms(in_channels: int, out_channels: int) -> None:
     conv = ChebyshevConv(in_channels, out_channels, ADJACENCY)
@@ -24,6 +32,24 @@ def test_chebyshev_convolution_is_the_sum_over_its_terms(in_channels: int, out_c
     terms = chebyshev_terms(ADJACENCY)
     separately = sum(term @ x @ conv.weight[:, k] for k, term in enumerate(terms)) + conv.bias
     torch.testing.assert_close(conv(x), separately, rtol=1e-5, atol=1e-5)
+
+
+def test_a_convolution_in_bf16_gives_nearly_that_of_float32() -> None:
+    conv = ChebyshevConv(8, 8, ADJACENCY)
+    x = torch.randn(5, 17, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = conv(x)
+    torch.testing.assert_close(rough.float(), conv(x), rtol=0.02, atol=0.05)
+
+
+def test_a_convolutions_gradients_are_those_of_the_sum_over_its_terms() -> None:
+    conv = ChebyshevConv(8, 8, ADJACENCY)
+    x = torch.randn(5, 17, 8, requires_grad=True)
+    terms, upstream = chebyshev_terms(ADJACENCY), torch.randn(5, 17, 8)
+    separately = sum(term @ x @ conv.weight[:, k] for k, term in enumerate(terms)) + conv.bias
+    inputs = [x, conv.weight, conv.bias]
+    expected = torch.autograd.grad(separately, inputs, upstream)
+    torch.testing.assert_close(torch.autograd.grad(conv(x), inputs, upstream), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_learnable_graph_normalises_by_column_sums_and_does_not_symmetrise() -> None:
