@@ -35,6 +35,7 @@ def test_networks_are_held_against_the_peak_of_their_precision(tmp_path):
     assert named(json.loads(Path(tmp_path, "figures.json").read_text())) == found
 
 
+@pytest.mark.slow
 def test_shards_are_read_from_a_folder_and_from_s3(ray_session, s3_bucket):
     found = named(bench(settings("bench.parts=[reading]", f"bench.s3={s3_bucket}/bench")))
     ways = {f"{kind}: {way}" for kind in ("local", "S3") for way in
@@ -43,7 +44,7 @@ def test_shards_are_read_from_a_folder_and_from_s3(ray_session, s3_bucket):
     assert all(entry["value"] > 0 for entry in found.values())
 
 
-@pytest.mark.parametrize("counts", [[2], pytest.param([1, 2], marks=pytest.mark.slow)])
+@pytest.mark.parametrize("counts", [[1], pytest.param([1, 2], marks=pytest.mark.slow)])
 def test_bare_loops_run_in_as_many_processes_as_asked(ray_session, counts):
     found = named(bench(settings("bench.parts=[scaling]", f"bench.workers={counts}")))
     loops = ("bare training step, float32", "bare sampler, float32")

@@ -230,7 +230,9 @@ def mount(options: str, folder: Path) -> subprocess.CompletedProcess:
     "rows, reason",
     [
         (500, r"of 3 shards were not lifted .*No space left on device"),
-        (250, r"every shard is lifted, but the report cannot be written: .*No space left on device"),
+        pytest.param(
+            250, r"every shard is lifted, but the report cannot be written: .*No space left on device", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_disk_that_fills_up_ends_the_run_and_the_next_one_goes_on(
