@@ -107,7 +107,9 @@ def train_loop(settings: dict[str, Any]) -> None:
         rows = pass_rows(train, device, batch)
         computes: Any = stages.compiled(stage, network, rows, config) if train.compiled else network
         if world > 1:
-            computes = ray.train.torch.prepare_model(computes, move_to_device=False)
+            # The networks' buffers are constants, which DistributedDataParallel would send around before each pass.
+            options = {"broadcast_buffers": False}
+            computes = ray.train.torch.prepare_model(computes, move_to_device=False, parallel_strategy_kwargs=options)
         optimiser = build_optimiser(network, train)
         ema = Ema(network, train.ema)
         update = Update(network, optimiser, ema, train)
