@@ -94,8 +94,9 @@ class ChebyshevConv(nn.Module):
         else:
             matrix = terms.permute(1, 2, 0).reshape(nodes, nodes * kinds)  # column m K' + k: T_k[:, m]
         self.register_buffer("terms", matrix.contiguous(), persistent=False)
-        for name, matrix in zip(("to_spectrum", "from_spectrum", "responses"), spectrum(adjacency), strict=True):
-            self.register_buffer(name, matrix, persistent=False)
+        if in_channels == out_channels:  # else a product with few channels is cheaper than a weight for each eigenvalue
+            for name, matrix in zip(("to_spectrum", "from_spectrum", "responses"), spectrum(adjacency), strict=True):
+                self.register_buffer(name, matrix, persistent=False)
         # Xavier's normal as the published code applies it, to a weight laid out (K + 1, 1, in, out).
         nn.init.normal_(self.weight, std=math.sqrt(2 / (in_channels * out_channels * (kinds + 1))))
 
