@@ -23,14 +23,14 @@ class Epochs:
     """The epochs of one worker's part of the data: `batches(epoch)` yields its columns, (mixture (B, 17, K, 5), pose_3d
     (B, 17, 3)) or these and view (B, 15).
 
-    `keep` true loads the part once, onto the device. `rows` is known after the first pass (or the load).
+    keep: the rows that the part has at most, which `load` puts onto the device once; 0 where each epoch streams them.
     """
 
     def __init__(
         self,
         iterator: ray.data.DataIterator,
         batch: int,
-        keep: bool,
+        keep: int,
         shuffle_rows: int,
         device: torch.device,
         seed: int,
@@ -42,17 +42,21 @@ class Epochs:
         self.keep = keep
 
     def load(self, said: Callable[[int], None] = lambda rows: None) -> None:
-        """Fills the cache, if there is to be one; `said` is told the rows so far."""
+        """Fills the cache, if there is to be one; `said` is told the rows so far, from the first on."""
         if not self.keep or self.kept is not None:
             return
-        parts, rows = [], 0
+        kept, rows = None, 0
         for part in self.iterator.iter_batches(batch_size=4096, batch_format="numpy", prefetch_batches=2):
-            parts.append(self._tensors(part))
-            rows += len(parts[-1][0])
+            columns = self._tensors(part)
+            if kept is None:  # whole from the start: parts that are joined at last take twice the memory
+                kept = tuple(column.new_empty(self.keep, *column.shape[1:]) for column in columns)
+            for whole, column in zip(kept, columns, strict=True):
+                whole[rows : rows + len(column)] = column
+            rows += len(columns[0])
             said(rows)
-        if not parts:
+        if kept is None:
             raise InputError("a worker got no rows: fewer training files or rows than workers")
-        self.kept = tuple(torch.cat(column) for column in zip(*parts, strict=True))
+        self.kept = tuple(whole[:rows] for whole in kept)
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, ...]]:
         """One epoch without its first `skip` batches."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import tempfile
@@ -83,14 +84,15 @@ def train_loop(settings: dict[str, Any]) -> None:
     epochs = Epochs(
         ray.train.get_dataset_shard("train"),
         batch,
-        settings["keep"],
+        math.ceil(settings["rows"] / world) if settings["keep"] else 0,
         config.data.shuffle_rows,
         device,
         draws.name_key(train.seed, rank),
         COLUMNS_TO_TURN if train.turn else COLUMNS,
     )
-    loading = Progress("reading training rows", settings["rows"] // world, "rows", say=say)
-    epochs.load(loading.reached)
+    # Timed from the first rows on, not from Ray Data's start.
+    loading = functools.cache(lambda: Progress("reading training rows", settings["rows"] // world, "rows", say=say))
+    epochs.load(lambda done: loading().reached(done))
     held_out = _holdout(config, settings["holdout"], rank, world, device) if settings["holdout"] else None
 
     todo = stages.stages(config)
