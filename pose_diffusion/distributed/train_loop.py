@@ -128,11 +128,13 @@ def train_loop(settings: dict[str, Any]) -> None:
             start, waited, seen, total = time.monotonic(), 0.0, 0, torch.zeros((), device=device)
             skipped = state.step  # batches of this epoch that ran before the checkpoint
             steps = math.ceil(settings["rows"] / world / batch)
-            progress = Progress(f"{stage.name} epoch {epoch + 1}", steps * batch * world, "samples", 15.0, say)
+            progress = None
             step, before = skipped, time.monotonic()
             for rows_2d, rows_3d, *view in epochs.batches(epoch + index * 1_000_003, skip=skipped):
                 wait = time.monotonic() - before
                 waited += wait
+                # Timed from the first batch on: until then a streamed epoch only fills its shuffle buffer.
+                progress = progress or Progress(f"{stage.name} epoch {epoch + 1}", steps * batch * world, "samples", 15.0, say)
 
                 # Step: its draws are a function of where it stands in the run.
                 seed = draws.name_key(train.seed, index, epoch, step, rank)
