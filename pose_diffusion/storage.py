@@ -232,13 +232,6 @@ def publish_bytes(path: str, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def publish_folder(local: Path, folder: str) -> None:
-    """Copies each file below a local folder to the same name below `folder`, one atomic file after the other."""
-    for source in sorted(p for p in local.rglob("*") if p.is_file()):
-        with publish(join(folder, source.relative_to(local).as_posix())) as temporary:
-            temporary.write_bytes(source.read_bytes())
-
-
 def remove_file(path: str) -> None:
     """Deletes a file if it is there."""
     fs, inner = filesystem(path)

@@ -89,13 +89,6 @@ def test_an_absent_folder_lists_nothing(folder):
     assert storage.list_files(folder) == []
 
 
-def test_a_folder_is_copied_file_by_file(folder, tmp_path):
-    (tmp_path / "src" / "x").mkdir(parents=True)
-    (tmp_path / "src" / "x" / "y.txt").write_bytes(b"y")
-    storage.publish_folder(tmp_path / "src", folder)
-    assert storage.read_bytes(storage.join(folder, "x/y.txt")) == b"y"
-
-
 def test_removing_an_absent_file_is_quiet(folder):
     storage.publish_bytes(storage.join(folder, "here.txt"), b"")
     storage.remove_file(storage.join(folder, "absent.txt"))

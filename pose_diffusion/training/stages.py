@@ -28,7 +28,6 @@ from pose_diffusion.skeleton import N_JOINTS
 from pose_diffusion.training.batch import Batch
 
 StageName = Literal["lifter", "denoiser"]
-STAGES: tuple[StageName, ...] = ("lifter", "denoiser")
 
 
 @dataclass(frozen=True)

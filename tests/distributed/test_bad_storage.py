@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from uploads import upload
 
 from pose_diffusion import config_file, storage
 from pose_diffusion.bundle import load_bundle
@@ -42,7 +43,7 @@ def test_infer_on_a_bad_day_lifts_every_shard_once(
     write_archive(tmp_path / "archive", files=files, rows=10)
     infer(settings(bundle, tmp_path / "archive", tmp_path / "out"))
     for name in ("archive", "bundle"):
-        storage.publish_folder(tmp_path / name, f"{s3_bucket}/{name}")
+        upload(tmp_path / name, f"{s3_bucket}/{name}")
     with s3_proxy.bad_day(share, stall_s=0.5):
         report = infer(settings(f"{s3_bucket}/bundle", f"{s3_bucket}/archive", f"{s3_bucket}/out"))
     assert s3_proxy.faults.total() > 0
@@ -56,7 +57,7 @@ def test_training_on_a_bad_day_ends_with_the_same_weights(
     ray_session: None, s3_proxy: FaultyS3, s3_bucket: str, tmp_path: Path
 ) -> None:
     write_folder(tmp_path / "shards", {"split=train/part-00000.parquet": [sequence("S1", rows=201), sequence("S8", rows=40)]})
-    storage.publish_folder(tmp_path / "shards", f"{s3_bucket}/shards")
+    upload(tmp_path / "shards", f"{s3_bucket}/shards")
     small = [
         "model.width=8", "model.layers=1", "model.heads=2", "train.batch=16", "train.threads=1", "train.lifter_epochs=3",
         "train.denoiser_epochs=3", "train.checkpoint_steps=5",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from uploads import upload
 
 from pose_diffusion import storage
 from pose_diffusion.data import predictions
@@ -139,7 +140,7 @@ def test_another_archive_is_refused_in_the_same_folder(bundle: str, lifted: tupl
 
 
 def test_from_and_to_s3_gives_the_same_files(bundle: str, archive: Path, lifted: tuple[Path, dict], s3_bucket: str) -> None:
-    storage.publish_folder(archive, f"{s3_bucket}/archive")
+    upload(archive, f"{s3_bucket}/archive")
     infer(settings(bundle, f"{s3_bucket}/archive", f"{s3_bucket}/out", "infer.hypotheses=3"))
     for name in hashes(lifted[0]):
         assert storage.sha256(f"{s3_bucket}/out/predictions/{name}") == hashes(lifted[0])[name]

@@ -16,6 +16,7 @@ from unittest import mock
 import numpy as np
 import pyarrow as pa
 import pytest
+from uploads import upload
 
 from pose_diffusion import storage
 from pose_diffusion.data import manifest as manifests
@@ -362,7 +363,7 @@ def published(output: str) -> list[str]:
 
 @pytest.fixture
 def remote_archive(slow_archive: Path, s3_bucket: str, proxy: Proxy) -> str:
-    storage.publish_folder(slow_archive, f"{s3_bucket}/archive")
+    upload(slow_archive, f"{s3_bucket}/archive")
     return f"{s3_bucket}/archive"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from uploads import upload
 
 from pose_diffusion import config_file, storage
 from pose_diffusion.config import Config
@@ -221,7 +222,7 @@ def test_the_exit_code_says_that_something_was_left_out(ray_session, tmp_path, r
 
 def test_input_is_read_from_s3_as_from_a_folder(ray_session, s3_bucket, tmp_path):
     folder = write_human36m(tmp_path / "in")
-    storage.publish_folder(folder, f"{s3_bucket}/in")
+    upload(folder, f"{s3_bucket}/in")
     local = prepare(config_file.load(None, human36m(tmp_path, folder)))
     remote = prepare(config_file.load(None, human36m(tmp_path / "s3", f"{s3_bucket}/in")))
     assert [file.sha256 for file in remote.files] == [file.sha256 for file in local.files]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from uploads import upload
 
 from pose_diffusion import config_file, storage
 from pose_diffusion.bundle import load_bundle
@@ -104,7 +105,7 @@ def test_a_submitted_search_comes_to_the_trials_of_a_local_one(
     local = config_file.load(str(repository / CONFIG[1]), search(str(tmp_path)))
     prepare(local)
     tune(local)
-    storage.publish_folder(tmp_path / "shards", f"{s3_bucket}/shards")
+    upload(tmp_path / "shards", f"{s3_bucket}/shards")
     assert submitted("tune", "tune", *CONFIG, *search(s3_bucket)).returncode == 0, cluster.logs("tune")
     print(cluster.logs("tune"))
     assert trials(s3_bucket) == trials(str(tmp_path))
@@ -171,7 +172,7 @@ def test_a_node_lost_in_mid_infer_costs_no_pose(
 
     undisturbed = infer(config_file.load(None, run(str(tmp_path), f"{tmp_path}/lifted")))
     for name in ("bundle", "archive"):
-        storage.publish_folder(tmp_path / name, f"{s3_bucket}/{name}")
+        upload(tmp_path / name, f"{s3_bucket}/{name}")
     name = "lost-infer" if replaced else "gone-infer"
     submitted(name, "infer", *run(s3_bucket, f"{s3_bucket}/lifted"), wait=False)
     wait_for(lambda: len(storage.list_files(f"{s3_bucket}/lifted/predictions")) >= 4, "four shards")

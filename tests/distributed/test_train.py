@@ -20,6 +20,7 @@ import psutil
 import pytest
 import ray
 import torch
+from uploads import upload
 
 from pose_diffusion import config_file, storage
 from pose_diffusion.bundle import load_bundle
@@ -227,7 +228,7 @@ def test_a_run_of_one_worker_goes_on_with_two(ray_session, folder, tmp_path):
 def streamed(ray_session, folder, s3_endpoint) -> str:
     """A run of the lifter alone, from and to S3, that streams its rows and holds nobody out."""
     boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket="training")
-    storage.publish_folder(Path(folder), "s3://training/shards")
+    upload(Path(folder), "s3://training/shards")
     run = "s3://training/run"
     alone = ("data.cache=never", "train.holdout_subjects=[]", "train.denoiser_epochs=0")
     assert train(settings("s3://training/shards", run, *alone)) == f"{run}/model"

@@ -16,6 +16,7 @@ import boto3
 import numpy as np
 import pytest
 from s3fs import S3FileSystem
+from uploads import upload
 
 from pose_diffusion import config_file, storage
 from pose_diffusion.distributed.preflight import preflight
@@ -114,7 +115,7 @@ def job(name: str, *arguments: str) -> None:
 @pytest.mark.parametrize("share", [0, 0.1], ids=["undisturbed", "on a bad day"])
 def test_prepare_and_infer_give_what_they_give_on_a_disk(server: FaultyS3, folder: str, tmp_path: Path, share: float) -> None:
     write_bundle(tmp_path / "bundle")
-    storage.publish_folder(tmp_path / "bundle", f"{folder}/bundle")
+    upload(tmp_path / "bundle", f"{folder}/bundle")
     with server.bad_day(share, stall_s=1):
         for base in (str(tmp_path), folder):
             synthetic = ["prepare.rows_per_file=200", "synthetic.frames=50", "synthetic.subjects=[S1, S9]"]
