@@ -7,6 +7,7 @@ tracking was on, is a number, [0.0] or [[0.0]]. (MVIG-SJTU, AlphaPose/docs/outpu
 
 from __future__ import annotations
 
+from array import array
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,13 @@ def clips(config: Config) -> Archive:
 
 def read(config: Config, path: str) -> Detections:
     """One file."""
-    people = parsing.read_json(path)
+    people = parsing.read_json(path, parsing.packed)
     if not isinstance(people, list):
         hint = "; it looks like --format cmu or open, write the default format" if isinstance(people, dict) else ""
         raise InputError(f"{path}: expected AlphaPose's list of {{image_id, keypoints, score}}{hint}")
     where = [f"{path}: entry {index}" for index in range(len(people))]
     images = [parsing.field(p, "image_id", (str, int), at) for p, at in zip(people, where, strict=True)]
-    rows = [parsing.field(p, "keypoints", list, at) for p, at in zip(people, where, strict=True)]
+    rows = [parsing.field(p, "keypoints", (list, array), at) for p, at in zip(people, where, strict=True)]
     points = parsing.keypoints(rows, lambda index: f"{where[index]}, keypoints")
     layout, points = fit_layout(config.alphapose, points, (COCO_17, HALPE_26), path) if people else (COCO_17, points)
     frame = np.array([parsing.frame_number(image, at) for image, at in zip(images, where, strict=True)], np.int64)

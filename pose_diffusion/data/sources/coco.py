@@ -10,6 +10,7 @@ they are too large for that). Images of several video_ids (or vid_ids), else of 
 from __future__ import annotations
 
 import logging
+from array import array
 from collections import defaultdict
 from typing import Any
 
@@ -35,7 +36,7 @@ def clips(config: Config) -> Archive:
 
 def read(path: str, name: str, settings: CocoConfig) -> list[Detections]:
     """One file, a Detections for each video in it."""
-    content = parsing.read_json(path)
+    content = parsing.read_json(path, parsing.packed)
     if isinstance(content, list):
         return _detections(path, name, content, settings, None, None)
     if not isinstance(content, dict) or "annotations" not in content:
@@ -66,13 +67,16 @@ def _detections(
     path: str, name: str, people: list, settings: CocoConfig, images: dict[Any, dict] | None, names: list[str] | None
 ) -> list[Detections]:
     """names: of the joints, where the file says them."""
-    where = [f"{path}: {'entry' if images is None else 'annotations'} {index}" for index in range(len(people))]
-    ids = [parsing.field(person, "image_id", (int, str), at) for person, at in zip(people, where, strict=True)]
-    rows = [parsing.field(person, "keypoints", list, at) for person, at in zip(people, where, strict=True)]
-    points = parsing.keypoints(rows, lambda index: f"{where[index]}, keypoints")
-    for identity, at in zip(ids, where, strict=True):
+
+    def where(index: int) -> str:
+        return f"{path}: {'entry' if images is None else 'annotations'} {index}"
+
+    ids = [parsing.field(person, "image_id", (int, str), where(index)) for index, person in enumerate(people)]
+    rows = [parsing.field(person, "keypoints", (list, array), where(index)) for index, person in enumerate(people)]
+    points = parsing.keypoints(rows, lambda index: f"{where(index)}, keypoints")
+    for index, identity in enumerate(ids):
         if images is not None and identity not in images:
-            raise InputError(f"{at}: image_id {identity!r} is not among the images")
+            raise InputError(f"{where(index)}: image_id {identity!r} is not among the images")
     layout, points = _joints(path, points, settings, names) if people else (COCO_17, points)
     tracks = _tracks(people)
     videos: dict[str, tuple[list[int], dict[Any, dict]]] = defaultdict(lambda: ([], {}))  # the rows and images of each
