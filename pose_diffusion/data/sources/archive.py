@@ -118,6 +118,8 @@ def _read_again(reader: Callable[[Item], _Read], item: Item) -> list[Clip]:
 
 def _clips(converter: str, settings: ArchiveConfig, found: Detections) -> tuple[list[Clip], dict[str, int]]:
     """The recording's clips, and what was counted."""
+    if found.wrong:
+        raise InputError(found.wrong)
     if not len(found.points):
         raise InputError(f"{found.where}: no person in any frame")
     if found.empty:

@@ -27,7 +27,7 @@ class Detections:
     confidence. frame: (n,) ints. person: (n,) names, the same in all frames, None where the file does not tell people apart.
     size: (n, 2) or (2,) image width and height, None where the file does not say. image: (n,) image file names, where the
     file has them. empty: frames without a person. unit: what x and y are, pixels or shares of the image from 0 to 1 or from
-    -1 to 1.
+    -1 to 1. wrong: why the recording cannot be used, where its reader has found that; the rest may be anything then.
     """
 
     where: str
@@ -42,6 +42,7 @@ class Detections:
     subject: str = ""
     camera: str = ""
     unit: Literal["pixels", "unit", "symmetric"] = "pixels"
+    wrong: str = ""
 
 
 def fit_layout(settings: ArchiveConfig, points: np.ndarray, usual: SequenceOf[Layout], where: str) -> tuple[Layout, np.ndarray]:

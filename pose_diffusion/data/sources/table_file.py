@@ -1,16 +1,13 @@
-"""A table's file, Parquet or CSV: its rows, all at once or in parts, and its columns as numbers and names, checked.
-
-A part holds whole recordings. A large Parquet file has as many as its recordings allow, whose rows lie together as a rule;
-where they do not, and as CSV, a file is held whole.
-"""
+"""A table's file, Parquet or CSV: its rows, all or some of them, and its columns as numbers and names, checked."""
 
 from __future__ import annotations
 
 import contextlib
+import csv
+import re
 from collections.abc import Callable, Iterator
-from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,62 +17,79 @@ import pyarrow.parquet as pq
 from pose_diffusion import storage
 from pose_diffusion.errors import InputError
 
-LARGE = 32 << 20  # bytes; a smaller file is not looked into for parts
-PART_ROWS = 1 << 18  # that a part has at least
+_BLOCK = 16 << 20  # bytes of a CSV that are read at once
+_BAD_CELL = re.compile(r"CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to \w+: invalid value '(.*)'")
+
+
+class Place(NamedTuple):
+    """Where a row of a CSV begins: its number, and the bytes before it."""
+
+    row: int
+    byte: int
 
 
 @dataclass(frozen=True)
-class Part:
-    """Rows start to stop of a file; a whole file where stop is None."""
+class Piece:
+    """Rows start to stop of a file; the whole file where stop is None. place: of a row of a CSV that is not after the first."""
 
     path: str
     start: int = 0
     stop: int | None = None
+    place: Place | None = None
 
-    @property
-    def where(self) -> str:
+    def __str__(self) -> str:
         return self.path if self.stop is None else f"{self.path}, rows {self.start} to {self.stop - 1}"
 
 
-def parts(path: str, size: int, recording: SequenceOf[SequenceOf[str]]) -> list[Part]:
-    """What of a file of so many bytes is read at once, in the order of its rows.
+@dataclass(frozen=True)
+class Columns:
+    """The columns that are read of a table: those of numbers and those of names, by their name."""
 
-    recording: the columns by which recordings are told apart, each under its possible names. Raises InputError for a file
-    that is no table.
+    is_number: Callable[[str], bool]
+    is_name: Callable[[str], bool]
+
+    def of(self, present: list[str]) -> list[str]:
+        return [name for name in present if self.is_number(name) or self.is_name(name)]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows of a file. first: the number of their first in the file. place: of the first of a CSV's block."""
+
+    table: pa.Table
+    first: int
+    place: Place | None = None
+
+
+def batches(piece: Piece, columns: Columns) -> Iterator[Batch]:
+    """The piece's rows, some at a time.
+
+    Raises InputError for a file that is no table and for one that has fewer rows than the piece.
     """
-    if size < LARGE or not path.lower().endswith(".parquet"):
-        return [Part(path)]
+    path, reached = piece.path, piece.start
     with storage.open_file(path) as file, _reading(path):
-        parquet = pq.ParquetFile(file)
-        present = _columns(path, parquet.schema_arrow.names)
-        table = parquet.read([name for names in recording for name in names if name in present])
-    codes = [names(path, table, *columns)[1] for columns in recording]
-    starts = np.flatnonzero(np.any([np.diff(code, prepend=-1) != 0 for code in codes], axis=0))
-    # Of each stretch of rows: which recording it is of, and where that recording has its last stretch.
-    _, of = np.unique(np.stack([code[starts] for code in codes]), axis=1, return_inverse=True)
-    stretches, last = np.arange(len(of)), np.zeros(len(of), np.int64)
-    last[of] = stretches  # of several of a recording the last one stays
-    ends = np.append(starts, table.num_rows)[1:][np.maximum.accumulate(last[of]) == stretches]  # where no recording goes on
-    stops = [0]
-    while stops[-1] < table.num_rows:
-        stops.append(int(ends[np.searchsorted(ends[:-1], stops[-1] + PART_ROWS)]))
-    return [Part(path, start, stop) for start, stop in pairwise(stops)] if len(stops) > 2 else [Part(path)]
+        read = _parquet if is_parquet(path) else _csv
+        for batch in read(path, file, piece, columns):
+            low = max(piece.start - batch.first, 0)
+            rows = batch.table.num_rows
+            high = rows if piece.stop is None else min(piece.stop - batch.first, rows)
+            if low < high:
+                yield Batch(batch.table.slice(low, high - low), batch.first + low, batch.place)
+                reached = batch.first + high
+            if reached == piece.stop:
+                break
+    if piece.stop is not None and reached < piece.stop:
+        raise InputError(f"{piece}: the file has changed since it was read first")
 
 
-def read(part: Part, is_used: Callable[[str], bool]) -> pa.Table:
-    """A part's rows, of a Parquet file the used columns alone. Raises InputError for a file that is no table or has no rows."""
-    path = part.path
+def is_parquet(path: str) -> bool:
+    return path.lower().endswith(".parquet")
+
+
+def header(path: str) -> list[str]:
+    """The names of a file's columns. Raises InputError for a file that is no table."""
     with storage.open_file(path) as file, _reading(path):
-        if path.lower().endswith(".parquet"):
-            parquet = pq.ParquetFile(file, pre_buffer=True)
-            used = list(filter(is_used, _columns(path, parquet.schema_arrow.names)))
-            table = parquet.read(used) if part.stop is None else _rows(parquet, part, part.stop, used)
-        else:
-            table = pyarrow.csv.read_csv(file)
-            _columns(path, table.column_names)
-    if not table.num_rows:
-        raise InputError(f"{path}: has no rows")
-    return table
+        return _unique(path, pq.ParquetFile(file).schema_arrow.names if is_parquet(path) else _header(file))
 
 
 def has(table: pa.Table, name: str) -> bool:
@@ -112,25 +126,63 @@ def names(path: str, table: pa.Table, *columns: str) -> tuple[np.ndarray, np.nda
     return distinct, place.astype(np.int32)[coded.indices.to_numpy()]
 
 
-def _rows(parquet: pq.ParquetFile, part: Part, stop: int, columns: list[str]) -> pa.Table:
-    """A part's rows, read in batches of row groups that may be too large to be held whole."""
-    if stop > parquet.metadata.num_rows:
-        raise InputError(f"{part.where}: the file has changed since it was read first")
-    groups = range(parquet.num_row_groups)
-    bounds = np.cumsum([0, *(parquet.metadata.row_group(group).num_rows for group in groups)]).tolist()
-    kept = []
-    for group in groups:
-        row = bounds[group]
-        if bounds[group + 1] <= part.start or row >= stop:
-            continue
-        for batch in parquet.iter_batches(row_groups=[group], columns=columns):
-            low, high = max(part.start - row, 0), min(stop - row, len(batch))
-            if low < high:
-                kept.append(batch.slice(low, high - low))
-            row += len(batch)
-            if row >= stop:
-                break
-    return pa.Table.from_batches(kept)
+def _parquet(path: str, file: Any, piece: Piece, columns: Columns) -> Iterator[Batch]:
+    """The rows of the row groups that hold the piece; a whole file's at once, as that is the fastest."""
+    parquet = pq.ParquetFile(file, pre_buffer=True)
+    used = columns.of(_unique(path, parquet.schema_arrow.names))
+    if piece.stop is None:
+        yield Batch(parquet.read(used), 0)
+        return
+    row = 0
+    for group in range(parquet.num_row_groups):
+        rows = parquet.metadata.row_group(group).num_rows
+        if row + rows > piece.start:
+            for batch in parquet.iter_batches(row_groups=[group], columns=used):
+                yield Batch(pa.Table.from_batches([batch]), row)
+                row += len(batch)
+        else:
+            row += rows
+
+
+def _csv(path: str, file: Any, piece: Piece, columns: Columns) -> Iterator[Batch]:
+    """The rows from the piece's place on. Types are set, as those that Arrow finds in the first rows need not fit the rest."""
+    present = _unique(path, _header(file))
+    names = pyarrow.csv.ReadOptions(column_names=present)
+    types = pyarrow.csv.ConvertOptions(
+        include_columns=columns.of(present),
+        column_types={name: pa.float64() if columns.is_number(name) else pa.string() for name in present},
+        strings_can_be_null=True,
+    )
+    row, byte = piece.place or Place(0, file.tell())
+    file.seek(byte)
+    try:
+        for block in _blocks(file):
+            table = pyarrow.csv.read_csv(pa.BufferReader(block), names, convert_options=types)
+            yield Batch(table, row, Place(row, byte))
+            row, byte = row + table.num_rows, byte + len(block)
+    except pa.ArrowInvalid as error:
+        if not (bad := _BAD_CELL.search(str(error))):
+            raise
+        raise InputError(f"{path}: column '{present[int(bad[1])]}': expected numbers, got string '{bad[3]}'") from None
+
+
+def _header(file: Any) -> list[str]:
+    """A CSV's names; the file stands after them then."""
+    line = file.readline().decode("utf-8-sig")
+    if not line.strip():
+        raise ValueError("its first line is empty")
+    return next(csv.reader([line]))
+
+
+def _blocks(file: Any) -> Iterator[bytes]:
+    """A CSV's rows from where the file stands, so many bytes of whole lines at a time."""
+    rest = b""
+    while chunk := file.read(_BLOCK):
+        lines, end, rest = (rest + chunk).rpartition(b"\n")
+        if end:
+            yield lines + end
+    if rest.strip():
+        yield rest
 
 
 @contextlib.contextmanager
@@ -139,11 +191,11 @@ def _reading(path: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
         raise InputError(f"{path}: not a table ({str(error).splitlines()[0]})") from None
 
 
-def _columns(path: str, found: list[str]) -> list[str]:
+def _unique(path: str, found: list[str]) -> list[str]:
     """The columns' names. Raises InputError where one is there twice."""
     if len(set(found)) < len(found):
         raise InputError(f"{path}: column '{next(n for n in found if found.count(n) > 1)}' is there twice")
