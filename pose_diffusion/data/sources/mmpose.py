@@ -28,7 +28,7 @@ def clips(config: Config) -> Archive:
     paths = parsing.files(config, ".json")
     contents = storage.ask_ahead(paths)
     # The files of images make up one recording.
-    kinds, skipped = parsing.each(config, paths, lambda path: (path, _frames(path, next(contents)())[0]))
+    kinds, skipped = parsing.each(config, paths, lambda path: (path, _frames(path, next(contents)())[0]), "looking into files")
     recordings: dict[str, list[str]] = {}
     for path, is_image in kinds:
         recordings.setdefault(path.rpartition("/")[0] if is_image and len(paths) > 1 else path, []).append(path)

@@ -56,10 +56,15 @@ def in_turn(read: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[C
     return (partial(read, item) for item in items)
 
 
-def each(config: Config, items: Collection[Item], read: Callable[[Item], Result]) -> tuple[list[Result], list[str]]:
-    """What `read` makes of each file or part of one, and a line for each that was skipped because prepare.on_error says so."""
+def each(
+    config: Config, items: Collection[Item], read: Callable[[Item], Result], doing: str = "reading"
+) -> tuple[list[Result], list[str]]:
+    """What `read` makes of each file or part of one, and a line for each that was skipped because prepare.on_error says so.
+
+    doing: what is said of it while it takes long.
+    """
     results, skipped = [], []
-    progress = Progress("prepare: reading", len(items), "inputs")
+    progress = Progress(f"prepare: {doing}", len(items), "inputs")
     for number, item in enumerate(items):
         progress.reached(number)
         try:

@@ -42,7 +42,7 @@ def clips(config: Config) -> Archive:
     with ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
         looks = [pool.submit(table_parts.look, path, _RECORDING, _default(config, path)) for path in paths]
         try:
-            looked, skipped = parsing.each(config, looks, Future.result)
+            looked, skipped = parsing.each(config, looks, Future.result, "looking into files")
         finally:
             pool.shutdown(cancel_futures=True)  # where one was bad, what is not begun need not be waited for
     return Archive(config, "table", table_parts.parts(looked), lambda part: read(config, part), skipped)
