@@ -170,19 +170,14 @@ def read_bytes(path: str) -> bytes:
 
 def read_ahead(paths: Iterable[str], most: int = 16) -> Iterator[bytes]:
     """Whole files in order; some are read while earlier ones are worked on, as a small file on S3 is all waiting."""
-    return (content() for content in ask_ahead(paths, most))
-
-
-def ask_ahead(paths: Iterable[str], most: int = 16) -> Iterator[Callable[[], bytes]]:
-    """As `read_ahead`, each file as a call that waits for it and raises its error: one that is missing ends none but itself."""
     with ThreadPoolExecutor(most) as pool:
         ahead: deque[Future[bytes]] = deque()
         for path in paths:
             ahead.append(pool.submit(read_bytes, path))
             if len(ahead) > most:
-                yield ahead.popleft().result
+                yield ahead.popleft().result()
         while ahead:
-            yield ahead.popleft().result
+            yield ahead.popleft().result()
 
 
 def read_range(path: str, start: int, stop: int) -> bytes:

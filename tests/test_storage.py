@@ -50,16 +50,6 @@ def test_reading_ahead_tells_of_a_missing_file(folder):
         list(storage.read_ahead([storage.join(folder, "a"), storage.join(folder, "absent")]))
 
 
-def test_a_missing_file_ends_none_but_itself_where_files_are_asked_for_ahead(folder):
-    paths = [storage.join(folder, name) for name in ("a", "absent", "b")]
-    for path in (paths[0], paths[2]):
-        storage.publish_bytes(path, path[-1].encode())
-    first, missing, last = storage.ask_ahead(paths, most=1)
-    assert (first(), last()) == (b"a", b"b")
-    with pytest.raises(InputError, match="absent"):
-        missing()
-
-
 def test_a_failed_write_publishes_nothing_and_leaves_nothing(folder):
     path = storage.join(folder, "a.txt")
     with pytest.raises(RuntimeError), storage.publish(path) as temporary:

@@ -8,6 +8,7 @@ name is its frame. Instance: {keypoints: [[x, y]] * J, keypoint_scores: [J], (tr
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -20,19 +21,27 @@ from pose_diffusion.data.sources.archive import Archive
 from pose_diffusion.data.sources.detections import Detections, fit_layout
 from pose_diffusion.errors import InputError
 
+_VIDEO = re.compile(rb'\s*(\{|\[\s*\{\s*"(frame_id|instances)")')  # how the files of videos begin
+_HEAD = 256  # bytes that are enough to see that
 Frame = tuple[int, list, str]  # number, instances, place for errors
 
 
 def clips(config: Config) -> Archive:
     """A clip a person and recording. Raises InputError for bad files."""
     paths = parsing.files(config, ".json")
-    contents = storage.ask_ahead(paths)
     # The files of images make up one recording.
-    kinds, skipped = parsing.each(config, paths, lambda path: (path, _frames(path, next(contents)())[0]), "looking into files")
+    kinds, skipped = parsing.looks(config, paths, lambda path: (path, _is_image(path)))
     recordings: dict[str, list[str]] = {}
     for path, is_image in kinds:
         recordings.setdefault(path.rpartition("/")[0] if is_image and len(paths) > 1 else path, []).append(path)
     return Archive(config, "mmpose", list(recordings.items()), lambda item: [_recording(config, *item)], skipped)
+
+
+def _is_image(path: str) -> bool:
+    """Whether a file is of one image. One that is not sure to be of a video is read whole."""
+    with storage.open_file(path) as file:
+        head = file.read(_HEAD)
+        return not _VIDEO.match(head) and _frames(path, head + file.read())[0]
 
 
 def _recording(config: Config, where: str, paths: list[str]) -> Detections:

@@ -8,6 +8,7 @@ import logging
 import re
 from array import array
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -77,6 +78,16 @@ def each(
     if not results:
         raise InputError(f"{config.prepare.input}: nothing could be read; the first of {len(skipped)}: {skipped[0]}")
     return results, skipped
+
+
+def looks(config: Config, paths: Sequence[str], look: Callable[[str], Result]) -> tuple[list[Result], list[str]]:
+    """As `each`, for what must be known of files before they are read; several at a time, since on S3 a look is all waiting."""
+    with ThreadPoolExecutor(16) as pool:
+        found = [pool.submit(look, path) for path in paths]
+        try:
+            return each(config, found, Future.result, "looking into files")
+        finally:
+            pool.shutdown(cancel_futures=True)  # where one was bad, what is not begun need not be waited for
 
 
 def read_json(path: str, made_of: Callable[[dict], Any] | None = None) -> Any:

@@ -10,7 +10,6 @@ them where columns do not.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -33,18 +32,12 @@ _PERSON = ("person", "track", "track_id")
 _NAMES = {*_PERSON, *(name for names in _RECORDING for name in names)}
 _NUMBERS = ("_x", "_y", *(f"_{word}" for word in _CONFIDENCE))
 _COLUMNS = Columns(lambda name: name in ("frame", "width", "height") or name.endswith(_NUMBERS), _NAMES.__contains__)
-_LOOKS_AT_ONCE = 16  # on S3 a look is all waiting
 
 
 def clips(config: Config) -> Archive:
     """A clip a person, video and camera. Raises InputError for bad files."""
     paths = parsing.files(config, ".parquet", ".csv")
-    with ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
-        looks = [pool.submit(table_parts.look, path, _RECORDING, _default(config, path)) for path in paths]
-        try:
-            looked, skipped = parsing.each(config, looks, Future.result, "looking into files")
-        finally:
-            pool.shutdown(cancel_futures=True)  # where one was bad, what is not begun need not be waited for
+    looked, skipped = parsing.looks(config, paths, lambda path: table_parts.look(path, _RECORDING, _default(config, path)))
     return Archive(config, "table", table_parts.parts(looked), lambda part: read(config, part), skipped)
 
 

@@ -630,3 +630,13 @@ def test_images_of_one_folder_are_one_recording(tmp_path: Path) -> None:
     mmpose_images(tmp_path, people(COCO_17, frames=11, count=1))
     (clip,) = source_of("mmpose images", tmp_path, image_size=SIZE).clips
     assert clip.action == "clip" and clip.load().frame.tolist() == list(range(11))
+
+
+def test_a_broken_video_or_image_of_mmpose_leaves_out_itself(tmp_path: Path) -> None:
+    mmpose_images(tmp_path, people(COCO_17, frames=11, count=1))
+    mmpose_video(tmp_path / "video", people(COCO_17, frames=5, count=1))
+    (tmp_path / "broken.json").write_text((tmp_path / "video" / "clip.json").read_text()[:-20])
+    (tmp_path / "clip" / "4.json").write_text("[{")
+    found = source_of("mmpose", tmp_path, {"on_error": "skip"}, image_size=SIZE)
+    assert [(clip.action, clip.rows) for clip in found.clips] == [("clip", 10), ("video/clip", 5)]
+    assert [line.split(":")[0].removeprefix(f"{tmp_path}/") for line in found.skipped] == ["clip/4.json", "broken.json"]
