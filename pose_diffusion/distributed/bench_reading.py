@@ -134,11 +134,11 @@ def _streamed(config: Config, folder: str, manifest: Manifest, shuffle: bool, de
     start = time.perf_counter()
     marks: list[tuple[float, int]] = []  # when, and how many rows by then
     if shuffle:
-        epochs = Epochs(dataset.iterator(), config.train.batch, False, config.data.shuffle_rows, device, 0)
+        epochs = Epochs(dataset.iterator(), config.train.batch, 0, config.data.shuffle_rows, device, 0)
         for mixture, _ in epochs.batches(0):
             marks.append((time.perf_counter(), (marks[-1][1] if marks else 0) + len(mixture)))
     else:
-        epochs = Epochs(dataset.iterator(), config.train.batch, True, 0, device, 0)
+        epochs = Epochs(dataset.iterator(), config.train.batch, sum(manifest.rows.values()), 0, device, 0)
         epochs.load(lambda rows: marks.append((time.perf_counter(), rows)))
     (first, before), (last, total) = marks[0], marks[-1]
     if len(marks) == 1:  # so few rows that there is nothing but the start
