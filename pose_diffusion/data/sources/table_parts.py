@@ -22,7 +22,7 @@ from pose_diffusion.errors import InputError
 
 Recording = tuple[str, ...]  # its names
 Keys = SequenceOf[SequenceOf[str]]  # the columns of these names, each under its possible ones
-PART_ROWS = 1 << 18  # that a part has at least, unless its file ends
+PART_ROWS = 1 << 18  # that a part has at least, unless its file ends (larger ones go on over files)
 _MOST_TIMES = 8  # that a row is read, in the mean
 
 
@@ -139,7 +139,7 @@ class _Stretches:
         group = np.empty(len(self.recordings), np.int64)
         number, room, file = -1, 0, -1
         for one, (rows, first) in enumerate(zip(self.rows.tolist(), self.first.tolist(), strict=True)):
-            if room <= 0 or first != file:
+            if room <= 0 or (first != file and size == PART_ROWS):
                 number, room, file = number + 1, size, first
             group[one] = number
             room -= rows

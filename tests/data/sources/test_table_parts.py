@@ -115,6 +115,17 @@ def test_rows_in_no_order_are_read_a_few_times_and_not_for_each_part(tmp_path: P
     assert all(part[-1] == "only" for part in found)
 
 
+def test_recordings_that_begin_in_one_file_and_go_on_in_all_are_read_a_few_times(tmp_path: Path, small_parts: None) -> None:
+    paths = []
+    for number in range(30):
+        paths.append(str(tmp_path / f"{number:02}.parquet"))
+        pq.write_table(pa.table({"video": 2 * list(range(number + 1))}), paths[-1])
+    looks = [look(path, KEYS, ("", "")) for path in paths]
+    rows = {one.path: one.rows for one in looks}
+    read = sum((rows[p.path] if p.stop is None else p.stop) - p.start for part in parts(looks) for p in part.pieces)
+    assert read <= 8 * sum(rows.values())
+
+
 def test_a_part_of_a_csv_begins_at_the_last_known_place_before_it(
     tmp_path: Path, small_parts: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,18 +220,13 @@ def test_files_of_one_recording_must_have_the_same_joints(tmp_path: Path) -> Non
         source_of("table", folder)
 
 
-def test_a_bad_frame_number_is_named_and_leaves_out_its_recording(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("part_rows", "where"), [(100, ""), (5, ", rows 5 to 11")])
+def test_a_bad_frame_number_is_named_as_in_its_file_and_leaves_out_its_recording(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_rows: int, where: str
+) -> None:
+    monkeypatch.setattr(table_parts, "PART_ROWS", part_rows)
     path = clip_with(tmp_path, 12, 4, video=list("aaaaabbbbbbb"), frame=[0, 1, 2, 3, 4, 0, 1, 2.5, 3, 4, 5, 6])
-    with pytest.raises(InputError, match=r"clip.parquet: row 7, column 'frame': expected a whole number"):
-        source_of("table parquet", path)
-    found = source_of("table parquet", path, {"on_error": "skip"})
-    assert [clip.action for clip in found.clips] == ["a"]
-    assert len(found.skipped) == 1
-
-
-def test_a_bad_row_of_a_part_is_named_as_in_its_file(tmp_path: Path, small_parts: None) -> None:
-    path = clip_with(tmp_path, 12, 4, video=list("aaaaabbbbbbb"), frame=[0, 1, 2, 3, 4, 0, 1, 2.5, 3, 4, 5, 6])
-    with pytest.raises(InputError, match=r"clip.parquet, rows 5 to 11: row 7, column 'frame': expected a whole number"):
+    with pytest.raises(InputError, match=rf"clip.parquet{where}: row 7, column 'frame': expected a whole number"):
         source_of("table parquet", path)
     found = source_of("table parquet", path, {"on_error": "skip"})
     assert [clip.action for clip in found.clips] == ["a"]
