@@ -6,7 +6,7 @@ Sums, norms, softmax, activations and the optimiser are left out: they are below
 So a training step is a little less than 3 forward passes: constant matrices of the graph and the input need no gradient.
 
 These are the model's operations, whichever way it is computed, as "model FLOPs utilisation" counts them (Chowdhery et al.,
-'PaLM', 2022, appendix B): in float32 on a CPU the wide convolutions do some 40% of theirs, in the graph's spectrum
+'PaLM', 2022, appendix B): in float32 the wide convolutions do some 40% of theirs, in the graph's spectrum
 (`models.graph`).
 """
 

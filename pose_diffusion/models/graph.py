@@ -11,7 +11,7 @@ In the basis of L's eigenvectors U the nodes do not mix, and the terms of each n
     y = U z + b,   z_n = (U^-1 x)_n (sum_k T_k(l_n) W_k)
 
 That is two products over the nodes and one over the features with a weight for each node: 42% of the operations for 34 nodes
-and 96 channels. It is the faster way on a CPU in float32 (docs/speed.md).
+and 96 channels. It is the faster way in float32 (docs/speed.md).
 """
 
 from __future__ import annotations
@@ -68,6 +68,11 @@ def _terms(laplacian: Tensor, order: int) -> Tensor:
     return torch.stack(terms[: order + 1])
 
 
+def _autocast(device: str) -> bool:
+    """Whether products on a kind of device are rounded to bf16; kinds without autocast, as 'meta' is, may not be asked."""
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
 def mix(matrix: Tensor, x: Tensor) -> Tensor:
     """Combines nodes: (M, N) times (B, N, C) -> (B, M, C), without the transposed copies that matmul's folding makes."""
     return torch.bmm(matrix.expand(len(x), *matrix.shape), x)
@@ -106,7 +111,7 @@ class ChebyshevConv(nn.Module):
         if self.nodes_first:
             mixed = mix(self.terms, x).view(batch, nodes, kinds * channels)
             return F.linear(mixed, self.weight.permute(2, 1, 0).reshape(width, kinds * channels), self.bias)
-        if channels == width and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+        if channels == width and not _autocast(x.device.type):  # in bf16 it gains nothing
             return self._in_spectrum(x)
         features = torch.matmul(x, self.weight.view(channels, kinds * width))  # (B, N, (K + 1) out)
         return mix(self.terms, features.view(batch, nodes * kinds, width)).add_(self.bias)
