@@ -6,6 +6,8 @@ import os
 import threading
 from pathlib import Path
 
+_LOOKS = 8  # at the memory of processes, between two at which there are
+
 
 def memory_mib(process: int | str = "self") -> float:
     """Memory of a process that it shares with none, in MiB; 0 where the system does not tell (it is Linux's /proc)."""
@@ -17,7 +19,10 @@ def memory_mib(process: int | str = "self") -> float:
 
 
 class Memory:
-    """The most memory of its own that a process below this one, whose command begins so, held during the block, in MiB."""
+    """The most memory of its own that a process below this one, whose command begins so, held during the block, in MiB.
+
+    Which processes there are is looked up every few seconds: Ray's have some thousand threads, and each is asked.
+    """
 
     def __init__(self, command: str, every: float = 0.5):
         self.command, self.every, self.mib = command, every, 0.0
@@ -33,14 +38,19 @@ class Memory:
         self.thread.join()
 
     def _watch(self) -> None:
+        looks, named = 0, []
         while not self.stop.wait(self.every):
-            for process in _below(os.getpid()):
-                try:
-                    named = Path(f"/proc/{process}/cmdline").read_bytes().startswith(self.command.encode())
-                except OSError:
-                    continue
-                if named:
-                    self.mib = max(self.mib, memory_mib(process))
+            if looks % _LOOKS == 0:
+                named = [process for process in _below(os.getpid()) if _command(process).startswith(self.command)]
+            looks += 1
+            self.mib = max([self.mib, *map(memory_mib, named)])
+
+
+def _command(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def _below(process: int) -> list[int]:
