@@ -5,6 +5,7 @@ are to find there is set before any module here imports it.
 """
 
 import os
+import sys
 
 _ENVIRONMENT = {
     "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # with it each line of a worker appears twice
@@ -21,8 +22,9 @@ _ENVIRONMENT = {
     # Threads that wait for each other sleep: spinning, two on a core that others use too are 14 times as slow.
     "OMP_WAIT_POLICY": "PASSIVE",
 }
-if "RAY_ADDRESS" not in os.environ:
-    # Ray's commands differ in what they take for granted; a cluster that a job starts for itself has a token.
+if "RAY_ADDRESS" not in os.environ and "ray" not in sys.modules:
+    # Ray's commands differ in what they take for granted; a cluster that a job starts for itself has a token. Where a program
+    # has imported Ray already, what Ray took for granted stays: half of it would know of a token, and the cluster not start.
     _ENVIRONMENT["RAY_AUTH_MODE"] = "token"
 for _name, _value in _ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)

@@ -48,6 +48,7 @@ def console(every: float = 0.5) -> Iterator[Any]:
         thread.join()
         with contextlib.suppress(ray.exceptions.RayError):
             _show(ray.get(actor.take.remote(), timeout=5))
+            ray.kill(actor)
 
 
 def here() -> Any:

@@ -74,3 +74,5 @@ def tally(run: str, told: Callable[[int], object], every: float = 1.0) -> Iterat
     finally:
         stop.set()
         thread.join()
+        with contextlib.suppress(ray.exceptions.RayError):
+            ray.kill(actor)  # a driver may run more jobs, and even an idle actor costs 0.7% of a core
