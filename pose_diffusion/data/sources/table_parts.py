@@ -55,14 +55,17 @@ def recordings(path: str, table: pa.Table, keys: Keys, default: Recording) -> tu
     """
     found = [table_file.names(path, table, *columns) for columns in keys]
     starts = np.flatnonzero(np.any([np.diff(codes, prepend=-1) != 0 for _, codes in found], axis=0))
-    sizes = [len(distinct) for distinct, _ in found]
     # Of stretches of rows with the same names, which are few as a rule, where sorting all rows would take seconds.
-    combined, place = np.unique(np.ravel_multi_index([codes[starts] for _, codes in found], sizes), return_inverse=True)
+    stretches = np.stack([codes[starts] for _, codes in found])
+    order = np.lexsort(stretches[::-1])
+    new = np.any(np.diff(stretches[:, order], prepend=-1) != 0, axis=0)
+    place = np.empty(len(order), np.int32)
+    place[order] = np.cumsum(new) - 1
     columns = [
         [name or other for name in distinct[codes].tolist()]
-        for (distinct, _), codes, other in zip(found, np.unravel_index(combined, sizes), default, strict=True)
+        for (distinct, _), codes, other in zip(found, stretches[:, order[new]], default, strict=True)
     ]
-    return list(zip(*columns, strict=True)), np.repeat(place.astype(np.int32), np.diff(starts, append=table.num_rows))
+    return list(zip(*columns, strict=True)), np.repeat(place, np.diff(starts, append=table.num_rows))
 
 
 def names_in_path(path: str, keys: Keys, name: str) -> Recording:
