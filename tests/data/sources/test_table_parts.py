@@ -265,3 +265,12 @@ def test_a_file_without_rows_is_refused(tmp_path: Path, column: str) -> None:
 def test_a_video_without_names_among_others_with_some_is_followed(tmp_path: Path) -> None:
     path = clip_with(tmp_path, 4, 4, video=["a", "a", "b", "b"], person=["anna", "anna", None, None])
     assert [clip.subject for clip in source_of("table parquet", path).clips] == ["person anna", "person 0"]
+
+
+def test_columns_of_millions_of_names_each_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their product would not fit into 64 bits."""
+    codes = {"video": [1, 1, 2_999_999, 1], "camera": [5, 5, 1, 2_999_999], "person": [7, 7, 7, 7]}
+    monkeypatch.setattr(table_file, "names", lambda path, table, column: (np.arange(3_000_000), np.array(codes[column])))
+    found, place = table_parts.recordings("path", pa.table(codes), (("video",), ("camera",), ("person",)), ("", "", ""))
+    assert found == [(1, 5, 7), (1, 2_999_999, 7), (2_999_999, 1, 7)]
+    assert place.tolist() == [0, 0, 2, 1]
