@@ -121,7 +121,7 @@ class TrainConfig(Section):
     compiled: bool = False
     """Compile the networks and record their passes as CUDA graphs, in half a minute at a stage's start: for GPUs alone."""
     workers: Workers = 1
-    """Ray Train workers, or a range [least, most] that follows the GPUs there are, or takes the CPUs there are at the start."""
+    """Ray Train workers (on CPUs best one a core), or a range [least, most]: the GPUs there are, or CPUs there at the start."""
     placement: Literal["PACK", "SPREAD"] = "PACK"
     """Where the workers are: on few machines, which exchange gradients faster, or over many (which need CPUs to spare)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
