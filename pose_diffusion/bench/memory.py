@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from pathlib import Path
 
-_LOOKS = 8  # at the memory of processes, between two at which there are
+_LOOKS = 8  # at how much memory processes hold, to one at which processes there are
 
 
 def memory_mib(process: int | str = "self") -> float:
@@ -38,11 +39,12 @@ class Memory:
         self.thread.join()
 
     def _watch(self) -> None:
-        looks, named = 0, []
-        while not self.stop.wait(self.every):
-            if looks % _LOOKS == 0:
+        named: list[int] = []
+        for look in itertools.count():
+            if self.stop.wait(self.every):
+                return
+            if look % _LOOKS == 0:
                 named = [process for process in _below(os.getpid()) if _command(process).startswith(self.command)]
-            looks += 1
             self.mib = max([self.mib, *map(memory_mib, named)])
 
 
