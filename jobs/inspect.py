@@ -12,21 +12,7 @@ sys.path[:] = [path for path in sys.path if os.path.abspath(path) != _FOLDER]
 if __name__ == "inspect":
     del sys.modules["inspect"]
     importlib.import_module("inspect")
-else:
-    from pose_diffusion import storage
-    from pose_diffusion.config import Config
-    from pose_diffusion.distributed.job import run_job, show
+elif __name__ == "__main__":
+    from pose_diffusion.cli import run_job
 
-    SECTIONS = ("inspect", "ray")
-
-    def main(config: Config) -> None:
-        from pose_diffusion.distributed.inspect import inspect
-        from pose_diffusion.inspection.card import render
-
-        found = inspect(config)
-        show(render(found.figures, config.inspect.input))
-        for name in found.pages:
-            print(storage.join(config.inspect.output, name))
-
-    if __name__ == "__main__":
-        run_job(main, __doc__, SECTIONS)
+    run_job("inspect")

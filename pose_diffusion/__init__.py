@@ -10,17 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pose_diffusion import metrics
-    from pose_diffusion.bundle import load_bundle
+    from pose_diffusion.geometry import metrics
+    from pose_diffusion.inference.bundle import load_bundle
 
 __all__ = ["load_bundle", "metrics"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "load_bundle":
-        from pose_diffusion.bundle import load_bundle
+        from pose_diffusion.inference.bundle import load_bundle
 
         return load_bundle
     if name == "metrics":
-        return importlib.import_module("pose_diffusion.metrics")
+        return importlib.import_module("pose_diffusion.geometry.metrics")
     raise AttributeError(f"module 'pose_diffusion' has no attribute '{name}'")

@@ -19,11 +19,12 @@ from browser import CHROMIUM, Page, chromium
 from moto.server import ThreadedMotoServer
 
 import pose_diffusion.distributed  # noqa: F401  sets what Ray reads when it is imported, which some test may do early
-from pose_diffusion.bundle import Bundle, load_bundle
-from pose_diffusion.config import DiffusionConfig, ModelConfig, OfficialConfig
-from pose_diffusion.models.denoiser import Denoiser
-from pose_diffusion.models.graformer import Lifter
-from pose_diffusion.official import import_official
+from pose_diffusion.config import Config, DiffusionConfig, ModelConfig, OfficialConfig, RayConfig
+from pose_diffusion.distributed.cluster.session import ray_cluster
+from pose_diffusion.inference.bundle import Bundle, load_bundle
+from pose_diffusion.inference.official_checkpoints import import_official
+from pose_diffusion.models.published.denoiser import Denoiser
+from pose_diffusion.models.published.graformer import Lifter
 from tests.s3.faults import FaultyS3, faulty
 
 torch.set_num_threads(1)
@@ -120,6 +121,24 @@ def s3_bucket(s3_endpoint: str, request: pytest.FixtureRequest) -> str:
     name = "bucket-" + hashlib.sha1(request.node.nodeid.encode()).hexdigest()[:16]
     boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket=name)
     return f"s3://{name}"
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root of this checkout."""
+    return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def ray_session(tmp_path_factory: pytest.TempPathFactory, s3_endpoint: str) -> Iterator[None]:
+    """One small Ray for all tests, on two CPUs, started as the jobs start it, with a home of its own so that no token of the
+    user's is met. The S3 variables are set before, so that workers see them.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        patch.delenv("RAY_ADDRESS", raising=False)
+        with ray_cluster(Config(ray=RayConfig(num_cpus=2)), dashboard=True):
+            yield
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The house rules on imports: Ray has one room, and dependencies run one way."""
+"""Where imports may go: Ray into one package alone, and dependencies one way."""
 
 import ast
 from pathlib import Path
@@ -7,18 +7,20 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "pose_diffusion"
 
-# From the ground up; a module may import its own floor and those below it.
-FLOORS = [
-    {"errors", "skeleton", "patience", "progress", "s3", "storage", "draws", "process", "recording"},
-    {"config", "camera", "config_file", "runs", "metrics"},
+# From the ground up: a package may import itself and those below it. Packages of one line may not import each other.
+LAYERS = [
+    {"errors"},
+    {"runtime", "storage"},
+    {"geometry"},
+    {"config"},
     {"data"},
-    {"models", "diffusion"},
-    {"lifting", "aggregate", "reprojection", "smoothing", "estimate"},
-    {"bundle"},
-    {"official"},
-    {"training", "report", "inspection", "export", "tuning"},
-    {"bench"},
+    {"diffusion"},
+    {"models"},
+    {"inference"},
+    {"training", "report", "export"},
+    {"inspection", "tuning"},
     {"distributed"},
+    {"cli"},
 ]
 
 
@@ -37,21 +39,24 @@ def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
 
-def floor(room: str) -> int:
-    return next(number for number, rooms in enumerate(FLOORS) if room in rooms)
+def layer(package: str) -> int:
+    return next(number for number, packages in enumerate(LAYERS) if package in packages)
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
-def test_ray_is_imported_in_its_room_alone(path):
+def test_ray_is_imported_by_one_package_alone(path):
     if "distributed" not in path.parts:
         assert not {name for name in imports(path) if name.split(".")[0] == "ray"}
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_dependencies_run_one_way(path):
-    room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-    if room == "__init__":
+    package = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    if package == "__init__":
         return
-    used = {name.split(".")[1] for name in imports(path) if name.startswith("pose_diffusion.")}
-    above = {other for other in used - {room} if floor(other) > floor(room)}
-    assert not above
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("pose_diffusion.")} - {package}
+    assert not {other for other in used if layer(other) >= layer(package)}
+
+
+def test_the_root_holds_the_command_and_the_errors_alone():
+    assert {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} == {"cli", "errors"}

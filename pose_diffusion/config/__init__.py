@@ -6,20 +6,12 @@ Values are checked here (type, range, choice), so the code that uses them does n
 
 from __future__ import annotations
 
-from pose_diffusion.config.bench import BenchConfig
-from pose_diffusion.config.jobs import (
-    DataConfig,
-    ExportConfig,
-    InferConfig,
-    InspectConfig,
-    OfficialConfig,
-    PrepareConfig,
-    RayConfig,
-    ReportConfig,
-    SourceName,
-    TrainConfig,
-)
+from pose_diffusion.config.data import DataConfig
+from pose_diffusion.config.infer import InferConfig
 from pose_diffusion.config.model import DiffusionConfig, ModelConfig
+from pose_diffusion.config.outputs import ExportConfig, InspectConfig, OfficialConfig, ReportConfig
+from pose_diffusion.config.prepare import PrepareConfig, SourceName
+from pose_diffusion.config.ray import RayConfig
 from pose_diffusion.config.section import Section
 from pose_diffusion.config.sources import (
     ArchiveConfig,
@@ -33,12 +25,12 @@ from pose_diffusion.config.sources import (
     OpenPoseConfig,
     SyntheticConfig,
 )
+from pose_diffusion.config.train import TrainConfig
 from pose_diffusion.config.tune import TuneConfig
 
 __all__ = [
     "ArchiveConfig",
     "AsfAmcConfig",
-    "BenchConfig",
     "CocoConfig",
     "Config",
     "DataConfig",
@@ -94,5 +86,4 @@ class Config(Section):
     report: ReportConfig = ReportConfig()
     export: ExportConfig = ExportConfig()
     official: OfficialConfig = OfficialConfig()
-    bench: BenchConfig = BenchConfig()
     ray: RayConfig = RayConfig()

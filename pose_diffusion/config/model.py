@@ -47,7 +47,7 @@ class DiffusionConfig(Section):
     """The DDIM steps, ascending, for sampling: list."""
     eta: Share = 0.0
     """Fresh noise in a DDIM step: 0 is deterministic, 1 is as much as in DDPM."""
-    keep_size: bool = False
+    preserve_scale: bool = False
     """Give a refined pose the size of the lifter's: one image hardly tells it, and denoisers tend to make bodies larger."""
 
     @model_validator(mode="after")

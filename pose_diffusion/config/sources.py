@@ -114,7 +114,7 @@ class MocapConfig(Section):
     """Cameras of a ring, evenly spaced."""
     ring_radius: Annotated[float, Field(ge=2)] = 5.0
     """Radius of a ring in metres."""
-    room: Annotated[float, Field(gt=0)] = 2.0
+    walk_radius: Annotated[float, Field(gt=0)] = 2.0
     """Metres from the middle of the rig beyond which paths are bent back, so that people stay in the picture."""
     kernels: Count = 5
     """Mixture kernels a joint (K) of the simulated detector."""

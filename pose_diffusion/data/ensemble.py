@@ -7,20 +7,19 @@ sure d is of the joint. A joint of which no detector says how sure it is, or whi
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from pose_diffusion.data import mixture as gmm
-from pose_diffusion.data.sequence import Clip, Sequence, Source
+from pose_diffusion.data.sequence import LazySequence, PoseSequence, Source
 from pose_diffusion.errors import InputError
 
 _SAME_M = 1e-4  # 3D poses of two inputs may differ by rounding
 
 
-def merge(sources: SequenceOf[Source], names: SequenceOf[str], skip: bool = False) -> Source:
+def merge(sources: Sequence[Source], names: Sequence[str], skip: bool = False) -> Source:
     """One source of all, in the order of the first's clips; 3D poses and cameras are the first's.
 
     names: of the inputs, for errors. skip: list sequences that the inputs do not share in `skipped`, instead of raising
@@ -28,7 +27,7 @@ def merge(sources: SequenceOf[Source], names: SequenceOf[str], skip: bool = Fals
     """
     first = sources[0]
     clips, skipped = [], [line for source in sources for line in source.skipped]
-    groups: dict[tuple[str, str, str], dict[int, Clip]] = {}
+    groups: dict[tuple[str, str, str], dict[int, LazySequence]] = {}
     for number, source in enumerate(sources):
         for clip in source.clips:
             groups.setdefault((clip.subject, clip.action, clip.camera), {})[number] = clip
@@ -52,7 +51,7 @@ def merge(sources: SequenceOf[Source], names: SequenceOf[str], skip: bool = Fals
     )
 
 
-def combine(mixtures: SequenceOf[np.ndarray], confidences: SequenceOf[np.ndarray | None]) -> np.ndarray:
+def combine(mixtures: Sequence[np.ndarray], confidences: Sequence[np.ndarray | None]) -> np.ndarray:
     """Mixtures (T, 17, K_d, 5) of detectors that are so sure of each joint, (T, 17) or None where unknown.
 
     Returns (T, 17, sum of K_d, 5) float32, heaviest first.
@@ -70,7 +69,7 @@ def combine(mixtures: SequenceOf[np.ndarray], confidences: SequenceOf[np.ndarray
     return gmm.normalise(np.concatenate(weighted, axis=2))
 
 
-def _mismatch(key: tuple[str, str, str], group: Mapping[int, Clip], names: SequenceOf[str]) -> str:
+def _mismatch(key: tuple[str, str, str], group: Mapping[int, LazySequence], names: Sequence[str]) -> str:
     """What keeps clips of the same key, by the number of their input, from being merged; '' where nothing does."""
     first = min(group)
     what = " / ".join(part or "?" for part in key)
@@ -82,7 +81,7 @@ def _mismatch(key: tuple[str, str, str], group: Mapping[int, Clip], names: Seque
     return ""
 
 
-def _load(loads: SequenceOf[Callable[[], Sequence]], names: SequenceOf[str]) -> Sequence:
+def _load(loads: Sequence[Callable[[], PoseSequence]], names: Sequence[str]) -> PoseSequence:
     first, *others = sequences = [load() for load in loads]
     for other, name in zip(others, names[1:], strict=True):
         where = f"{name}: {first.where}"

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pose_diffusion import storage
 from pose_diffusion.data import schema
 from pose_diffusion.errors import InputError
-from pose_diffusion.skeleton import JOINTS
+from pose_diffusion.geometry.skeleton import JOINTS
 
 NAME = "manifest.json"
 _Rows = Annotated[int, Field(ge=0)]

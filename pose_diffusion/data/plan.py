@@ -17,9 +17,9 @@ from itertools import pairwise
 
 from pose_diffusion.config import PrepareConfig
 from pose_diffusion.data import schema
-from pose_diffusion.data.sequence import Clip, Source
+from pose_diffusion.data.sequence import LazySequence, Source
 from pose_diffusion.errors import InputError
-from pose_diffusion.skeleton import N_JOINTS
+from pose_diffusion.geometry.skeleton import N_JOINTS
 
 _MIB = 1 << 20
 _SEVERAL = 4  # files that an input file's clips fill before they share none with others
@@ -27,31 +27,31 @@ _MOST_ROWS = 1 << 19  # of a batch, after which it takes no further file
 
 
 @dataclass(frozen=True)
-class Piece:
+class SequenceSlice:
     """Rows start to stop of a clip."""
 
-    clip: Clip
+    clip: LazySequence
     start: int
     stop: int
 
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """One output file: its path in the folder, its split and what goes into it. mark: the identity of this content."""
+    """One output file: its path in the folder, its split and what goes into it. fingerprint: the identity of this content."""
 
     path: str
     split: str
-    pieces: list[Piece]
-    mark: str
+    slices: list[SequenceSlice]
+    fingerprint: str
 
     @property
     def rows(self) -> int:
-        return sum(piece.stop - piece.start for piece in self.pieces)
+        return sum(part.stop - part.start for part in self.slices)
 
     @property
     def is_part(self) -> bool:
         """Whether it holds a part of a clip that is cut."""
-        return len(self.pieces) == 1 and self.rows < self.pieces[0].clip.rows
+        return len(self.slices) == 1 and self.rows < self.slices[0].clip.rows
 
 
 def plan(source: Source, settings: PrepareConfig) -> list[PlannedFile]:
@@ -60,15 +60,15 @@ def plan(source: Source, settings: PrepareConfig) -> list[PlannedFile]:
         raise InputError(f"{settings.input or settings.source}: no sequences found")
     _refuse_twins(source.clips)
     most = rows_of_a_file(source.kernels, settings)
-    mark = hashlib.sha256(json.dumps([source.description, settings.seed, most, schema.VERSION], sort_keys=True).encode())
+    fingerprint = hashlib.sha256(json.dumps([source.description, settings.seed, most, schema.VERSION], sort_keys=True).encode())
     files: list[PlannedFile] = []
     for split in ("train", "test"):
         clips = [clip for clip in source.clips if _split(source, clip, settings) == split]
-        for number, pieces in enumerate(_packed(clips, most)):
+        for number, slices in enumerate(_packed(clips, most)):
             path = f"split={split}/part-{number:05d}.parquet"
-            keys = [(p.clip.subject, p.clip.action, p.clip.camera, p.start, p.stop) for p in pieces]
-            mark.update(json.dumps([path, keys]).encode())
-            files.append(PlannedFile(path, split, pieces, mark.copy().hexdigest()))
+            keys = [(p.clip.subject, p.clip.action, p.clip.camera, p.start, p.stop) for p in slices]
+            fingerprint.update(json.dumps([path, keys]).encode())
+            files.append(PlannedFile(path, split, slices, fingerprint.copy().hexdigest()))
     return files
 
 
@@ -95,38 +95,38 @@ def rows_of_a_file(kernels: int, settings: PrepareConfig) -> int:
     return max(1, min(settings.rows_per_file, int(settings.mib_per_file * _MIB / row)))
 
 
-def _belong_together(before: PlannedFile, file: PlannedFile, has_room: bool) -> bool:
-    ours, theirs = before.pieces[0].clip, file.pieces[0].clip
-    return ours is theirs if before.is_part or file.is_part else has_room and ours.file == theirs.file != ""
+def _belong_together(before: PlannedFile, file: PlannedFile, has_space: bool) -> bool:
+    ours, theirs = before.slices[0].clip, file.slices[0].clip
+    return ours is theirs if before.is_part or file.is_part else has_space and ours.file == theirs.file != ""
 
 
-def _split(source: Source, clip: Clip, settings: PrepareConfig) -> str:
+def _split(source: Source, clip: LazySequence, settings: PrepareConfig) -> str:
     return "test" if not source.with_3d or clip.subject in settings.test_subjects else "train"
 
 
-def _packed(clips: list[Clip], most: int) -> list[list[Piece]]:
-    files: list[list[Piece]] = []
+def _packed(clips: list[LazySequence], most: int) -> list[list[SequenceSlice]]:
+    files: list[list[SequenceSlice]] = []
     rows_of = Counter[str]()
     for clip in clips:
         rows_of[clip.file] += clip.rows
     large = {name for name, rows in rows_of.items() if name and rows > _SEVERAL * most}
-    room, last = 0, ""
+    space, last = 0, ""
     for clip in clips:
         if clip.file != last and large & {clip.file, last}:
-            room = 0
+            space = 0
         last = clip.file
-        if clip.rows <= room:
-            files[-1].append(Piece(clip, 0, clip.rows))
-            room -= clip.rows
+        if clip.rows <= space:
+            files[-1].append(SequenceSlice(clip, 0, clip.rows))
+            space -= clip.rows
             continue
         parts = -(-clip.rows // most)
         bounds = [clip.rows * part // parts for part in range(parts + 1)]
-        files += [[Piece(clip, *bound)] for bound in pairwise(bounds)]
-        room = most - clip.rows if parts == 1 else 0
+        files += [[SequenceSlice(clip, *bound)] for bound in pairwise(bounds)]
+        space = most - clip.rows if parts == 1 else 0
     return files
 
 
-def _refuse_twins(clips: list[Clip]) -> None:
+def _refuse_twins(clips: list[LazySequence]) -> None:
     seen = set()
     for clip in clips:
         key = (clip.subject, clip.action, clip.camera)

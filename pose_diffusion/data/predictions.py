@@ -25,12 +25,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from pose_diffusion import metrics, storage
+from pose_diffusion import storage
 from pose_diffusion.data import schema
 from pose_diffusion.data.mixture import MEAN
 from pose_diffusion.data.schema import tensor_column, tensor_values
 from pose_diffusion.errors import InputError, RunError
-from pose_diffusion.skeleton import N_JOINTS
+from pose_diffusion.geometry import metrics
+from pose_diffusion.geometry.skeleton import N_JOINTS
 
 VERSION = 1
 ORACLE = "oracle"
@@ -43,7 +44,7 @@ _POSE = (N_JOINTS, 3)
 
 
 @dataclass(frozen=True)
-class Layout:
+class PredictionLayout:
     """What a prediction file holds: its methods, the last of them (the oracle aside) pose_3d's, hypotheses kept, roots."""
 
     methods: tuple[str, ...]
@@ -145,7 +146,7 @@ def write(path: str, table: pa.Table, metadata: Mapping[str, str] | None = None)
         pq.write_table(table, temporary, compression="none", use_dictionary=list(schema.KEYS))
 
 
-def layout(found: pa.Schema, where: str) -> Layout:
+def layout(found: pa.Schema, where: str) -> PredictionLayout:
     """What a file of this schema holds. Raises InputError where it is not a prediction file of this version."""
     metadata = found.metadata or {}
     version = metadata.get(_VERSION, b"none").decode()
@@ -155,10 +156,10 @@ def layout(found: pa.Schema, where: str) -> Layout:
     if set(methods) <= {"", ORACLE}:
         raise InputError(f"{where}: no methods named in the file's metadata")
     hypotheses = metadata.get(_HYPOTHESES, b"0").decode()
-    return Layout(methods, int(hypotheses) if hypotheses.isdigit() else 0, metadata.get(_ROOTS) == b"1")
+    return PredictionLayout(methods, int(hypotheses) if hypotheses.isdigit() else 0, metadata.get(_ROOTS) == b"1")
 
 
-def check_schema(found: pa.Schema, where: str, columns: Sequence[str] | None = None) -> Layout:
+def check_schema(found: pa.Schema, where: str, columns: Sequence[str] | None = None) -> PredictionLayout:
     """The layout, after checking the columns (None: all). Raises InputError for a missing one or another type."""
     held = layout(found, where)
     tensors = {name: pa.fixed_shape_tensor(pa.float32(), shape) for name, shape in held.tensors.items()}

@@ -7,14 +7,14 @@ height (int32). Tensors are Arrow's own `arrow.fixed_shape_tensor`, which keeps 
 
 from __future__ import annotations
 
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
 
-from pose_diffusion.data.sequence import Sequence
+from pose_diffusion.data.sequence import PoseSequence
 from pose_diffusion.errors import InputError
-from pose_diffusion.skeleton import N_JOINTS
+from pose_diffusion.geometry.skeleton import N_JOINTS
 
 VERSION = 1
 KEYS = ("subject", "action", "camera")
@@ -61,7 +61,7 @@ def tensor_values(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
     return values
 
 
-def to_table(sequence: Sequence) -> pa.Table:
+def to_table(sequence: PoseSequence) -> pa.Table:
     """A sequence as rows of a shard. Raises InputError for shapes that disagree."""
     rows, kernels = len(sequence), sequence.mixture.shape[2] if sequence.mixture.ndim == 4 else 0
     try:
@@ -79,7 +79,7 @@ def to_table(sequence: Sequence) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema(kernels))
 
 
-def checked_table(sequence: Sequence) -> pa.Table:
+def checked_table(sequence: PoseSequence) -> pa.Table:
     """A sequence as rows that every reader takes. Raises InputError naming it for bad shapes or values (as `check_rows`)."""
     table = to_table(sequence)
     _check_mixture(sequence.mixture, sequence.where)
@@ -96,7 +96,7 @@ def all_finite(values: np.ndarray) -> bool:
     return not len(values) or bool(np.isfinite(values.min(0)).all() and np.isfinite(values.max(0)).all())
 
 
-def check_schema(found: pa.Schema, where: str, columns: SequenceOf[str] | None = None) -> int:
+def check_schema(found: pa.Schema, where: str, columns: Sequence[str] | None = None) -> int:
     """K of a shard's schema. Raises InputError for another version, a missing column or another type."""
     version = (found.metadata or {}).get(b"pose_diffusion.version", b"none").decode()
     if version != str(VERSION):

@@ -9,7 +9,7 @@ import numpy as np
 
 
 @dataclass(frozen=True)
-class Sequence:
+class PoseSequence:
     """Consecutive poses of one subject, action and camera; T frames, K kernels.
 
     mixture: (T, 17, K, 5) float32, weight, mean u, mean v, sigma u, sigma v; normalised screen units; heaviest first.
@@ -41,7 +41,7 @@ class Sequence:
 
 
 @dataclass(frozen=True)
-class Clip:
+class LazySequence:
     """A sequence that `load` reads on whichever machine calls it; `load` is picklable.
 
     Keys and row count are known beforehand, so that the plan of the output files depends on the input alone. file: names what
@@ -52,7 +52,7 @@ class Clip:
     action: str
     camera: str
     rows: int
-    load: Callable[[], Sequence] = field(repr=False)
+    load: Callable[[], PoseSequence] = field(repr=False)
     file: str = ""
 
 
@@ -66,7 +66,7 @@ class Source:
     gpus: share of a GPU that loading a clip takes.
     """
 
-    clips: list[Clip]
+    clips: list[LazySequence]
     kernels: int
     cameras: dict[str, dict]
     description: dict

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Sequence as SequenceOf
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import BinaryIO
@@ -18,7 +17,7 @@ import pyarrow.parquet as pq
 from pose_diffusion import storage
 from pose_diffusion.data import schema
 from pose_diffusion.data.manifest import Manifest, Selection, ShardFile, Span
-from pose_diffusion.data.sequence import Sequence
+from pose_diffusion.data.sequence import PoseSequence
 from pose_diffusion.errors import InputError
 
 ROW_GROUP = 4096
@@ -28,7 +27,7 @@ _FOOTERS = 256  # are looked at before a job begins
 _AT_ONCE = 16  # files that are asked for while others are under way
 
 
-def write(folder: str, path: str, split: str, sequences: Iterable[Sequence]) -> ShardFile:
+def write(folder: str, path: str, split: str, sequences: Iterable[PoseSequence]) -> ShardFile:
     """Publishes the sequences as one file.
 
     Raises InputError for poses that no reader would take (shape, K, NaN, weights), naming the sequence.
@@ -37,7 +36,7 @@ def write(folder: str, path: str, split: str, sequences: Iterable[Sequence]) -> 
 
 
 def write_tables(
-    folder: str, path: str, split: str, tables: SequenceOf[pa.Table], footer: Mapping[str, str] | None = None
+    folder: str, path: str, split: str, tables: Sequence[pa.Table], footer: Mapping[str, str] | None = None
 ) -> ShardFile:
     """Publishes checked rows (`schema.checked_table`) as one file. `footer`: further text for it, by name."""
     if len({table.schema for table in tables}) != 1:
@@ -105,7 +104,7 @@ def spans_of(table: pa.Table) -> list[Span]:
     ]
 
 
-def sequences_of(spans: SequenceOf[Span]) -> tuple[list[tuple[str, str, str]], np.ndarray]:
+def sequences_of(spans: Sequence[Span]) -> tuple[list[tuple[str, str, str]], np.ndarray]:
     """The sequences (subject, action, camera) of a file, and the number among them of each row, (rows,) int64."""
     names = [(span.subject, span.action, span.camera) for span in spans]
     numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
@@ -113,7 +112,7 @@ def sequences_of(spans: SequenceOf[Span]) -> tuple[list[tuple[str, str, str]], n
     return list(numbers), np.repeat(of_spans, [span.rows for span in spans])
 
 
-def read_table(path: str, columns: SequenceOf[str] | None = None, content: bytes | None = None) -> pa.Table:
+def read_table(path: str, columns: Sequence[str] | None = None, content: bytes | None = None) -> pa.Table:
     """A file's columns (None: all), with its schema checked but not its values. `content`: the file, where it is at hand.
 
     Raises InputError for a file that is missing, truncated, not Parquet, or of another schema.
@@ -125,7 +124,7 @@ def read_table(path: str, columns: SequenceOf[str] | None = None, content: bytes
 
 def read(
     path: str,
-    columns: SequenceOf[str] | None = None,
+    columns: Sequence[str] | None = None,
     kernels: int | None = None,
     require_3d: bool = False,
     content: bytes | None = None,
@@ -151,7 +150,7 @@ def select(table: pa.Table, selection: Selection) -> pa.Table:
     return table if mask.all() else table.filter(pa.array(mask))
 
 
-def read_evenly(folder: str, manifest: Manifest, selection: Selection, most: int, columns: SequenceOf[str]) -> pa.Table:
+def read_evenly(folder: str, manifest: Manifest, selection: Selection, most: int, columns: Sequence[str]) -> pa.Table:
     """At most `most` selected rows, evenly spaced over all of them, in order. Reads the files that hold one, some at once."""
     files = selection.files(manifest)
     counts = [selection.count(file) for file in files]
@@ -181,7 +180,7 @@ def batches(table: pa.Table, rows: int) -> Iterator[pa.Table]:
         yield table.slice(start, rows)
 
 
-def check_footers(folder: str, files: SequenceOf[ShardFile], kernels: int) -> None:
+def check_footers(folder: str, files: Sequence[ShardFile], kernels: int) -> None:
     """Checks version, columns, K and row count by the footers of files, or of some evenly spaced ones where there are many.
 
     A request a file, many at once. Raises InputError for the first bad. Who reads a file whole checks it anyway: this is
@@ -212,7 +211,7 @@ def _footer(path: str, size: int) -> bytes:
     return _MAGIC + end[-length:]
 
 
-def find_bad(folder: str, files: SequenceOf[ShardFile], kernels: int, columns: SequenceOf[str]) -> None:
+def find_bad(folder: str, files: Sequence[ShardFile], kernels: int, columns: Sequence[str]) -> None:
     """Reads these columns until a file is bad, to name it: InputError with file, row and column; nothing where all are good."""
     for file in files:
         read(storage.join(folder, file.path), columns, kernels, require_3d=True)

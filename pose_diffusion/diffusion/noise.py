@@ -20,10 +20,10 @@ from pose_diffusion.diffusion.schedule import Schedule
 PUBLISHED_SCALE = (0.1, 0.1, 1.0, 1.0, 1.0)
 
 # Where noise comes from: a generator, or a function from a tensor to standard normal noise like it.
-Source = torch.Generator | Callable[[Tensor], Tensor]
+NoiseSource = torch.Generator | Callable[[Tensor], Tensor]
 
 
-def gaussian(like: Tensor, source: Source) -> Tensor:
+def gaussian(like: Tensor, source: NoiseSource) -> Tensor:
     """Standard normal noise of a tensor's shape, type and device; a generator draws it on its own device."""
     if not isinstance(source, torch.Generator):
         return source(like)

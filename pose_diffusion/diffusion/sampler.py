@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from pose_diffusion.diffusion.noise import Source, gaussian
+from pose_diffusion.diffusion.noise import NoiseSource, gaussian
 from pose_diffusion.diffusion.schedule import Schedule
 from pose_diffusion.errors import InputError
 
@@ -29,7 +29,7 @@ def ddim(
     schedule: Schedule,
     eta: float = 0.0,
     scale: Tensor | None = None,
-    generator: Source | None = None,
+    generator: NoiseSource | None = None,
 ) -> tuple[Tensor, list[Tensor]]:
     """Runs the reverse process from x_start, taken as x_t at the last of the ascending `steps`.
 
@@ -52,7 +52,7 @@ def ddim(
     return x_t, predicted
 
 
-def _check(steps: Sequence[int], schedule: Schedule, eta: float, generator: Source | None) -> None:
+def _check(steps: Sequence[int], schedule: Schedule, eta: float, generator: NoiseSource | None) -> None:
     if not steps or any(s >= t for s, t in itertools.pairwise(steps)):
         raise InputError(f"sampling steps {list(steps)}: expected at least one, ascending")
     if steps[0] < 0 or steps[-1] >= len(schedule):

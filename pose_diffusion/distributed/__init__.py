@@ -1,4 +1,4 @@
-"""The only room where Ray lives, with jobs/.
+"""The only package that imports Ray.
 
 Ray reads its environment once, when it is imported, and hands it to the workers of a cluster that it starts, so what they
 are to find there is set before any module here imports it.

@@ -10,18 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from pose_diffusion import storage
-from pose_diffusion.camera import Camera
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data.manifest import Manifest, ShardFile
-from pose_diffusion.distributed import tasks
-from pose_diffusion.distributed.job import ray_cluster
+from pose_diffusion.distributed.cluster import tasks
+from pose_diffusion.distributed.cluster.session import ray_cluster
 from pose_diffusion.errors import InputError
+from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.inspection.card import card, wide_px
+from pose_diffusion.inspection.dataset_stats import DatasetStats
 from pose_diffusion.inspection.measure import measure
 from pose_diffusion.inspection.pages import pages
-from pose_diffusion.inspection.partial import Partial
-from pose_diffusion.progress import Progress
+from pose_diffusion.runtime.progress import Progress
 
 log = logging.getLogger(__name__)
 CARD = "card.json"
@@ -60,7 +60,7 @@ def inspect(config: Config) -> Inspection:
     return Inspection(figures, names)
 
 
-def _measure(folder: str, manifest: Manifest, files: list[ShardFile], samples: int, labels: dict[str, str]) -> Partial:
+def _measure(folder: str, manifest: Manifest, files: list[ShardFile], samples: int, labels: dict[str, str]) -> DatasetStats:
     where = storage.join(folder, manifests.NAME)
     cameras = {name: Camera.from_dict(values, f"{where}: camera '{name}'") for name, values in manifest.cameras.items()}
     wanted = rows_to_draw(files, samples)
@@ -72,9 +72,9 @@ def _measure(folder: str, manifest: Manifest, files: list[ShardFile], samples: i
             yield storage.join(folder, file.path), seen, wide_px(manifest), wanted[file.path]
 
     progress = Progress("inspect", sum(file.rows for file in files), "rows")
-    total = Partial()
-    for number, partial in tasks.run(measure, calls(), ordered=True, labels=labels):  # sums of floats depend on their order
-        total.absorb(partial)
+    total = DatasetStats()
+    for number, stats in tasks.run(measure, calls(), ordered=True, labels=labels):  # sums of floats depend on their order
+        total.merge(stats)
         progress.advance(files[number].rows)
     progress.close()
     return total

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 
 from pose_diffusion import storage
 from pose_diffusion.config import Config
-from pose_diffusion.distributed import tasks
-from pose_diffusion.distributed.job import ray_cluster
+from pose_diffusion.distributed.cluster import tasks
+from pose_diffusion.distributed.cluster.session import ray_cluster
 from pose_diffusion.errors import InputError
-from pose_diffusion.progress import Progress
 from pose_diffusion.report import build
-from pose_diffusion.report.partial import Partial, merge, summarise
+from pose_diffusion.report.report_stats import ReportStats, merge, summarise
 from pose_diffusion.report.summary import Skipped
+from pose_diffusion.runtime.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def report(config: Config) -> build.Report:
     names = storage.list_files(folder, ".parquet")
     if not names:
         raise InputError(f"{folder}: no prediction files (.parquet) in it")
-    skipped, settings, throughput = told_before(folder)
+    skipped, settings, throughput = load_previous(folder)
     with ray_cluster(config):
         total = merge(_summaries([storage.join(folder, name) for name in names], config.ray.cpu_selector))
     made = build.assemble(total, skipped, settings, throughput)
@@ -39,16 +39,16 @@ def report(config: Config) -> build.Report:
     return made
 
 
-def _summaries(paths: Sequence[str], labels: dict[str, str]) -> Iterator[Partial]:
+def _summaries(paths: Sequence[str], labels: dict[str, str]) -> Iterator[ReportStats]:
     """The figures of each file, in order: however many tasks ran, the sums are added in one order."""
     progress = Progress("report", len(paths), "files")
-    for _, partial in tasks.run(summarise, ((path,) for path in paths), ordered=True, labels=labels):
-        yield partial
+    for _, stats in tasks.run(summarise, ((path,) for path in paths), ordered=True, labels=labels):
+        yield stats
         progress.advance(1)
     progress.close()
 
 
-def told_before(folder: str) -> tuple[list[Skipped], dict, dict]:
+def load_previous(folder: str) -> tuple[list[Skipped], dict, dict]:
     """Skipped inputs, settings and throughput from the folder's report.json; empty where there is none to understand."""
     path = storage.join(folder, build.NAME)
     if not storage.exists(path):

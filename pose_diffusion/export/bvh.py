@@ -16,8 +16,8 @@ import numpy as np
 
 from pose_diffusion import storage
 from pose_diffusion.config import ExportConfig
-from pose_diffusion.export.sequences import Predictions, Track
-from pose_diffusion.skeleton import FLIP, JOINTS, N_JOINTS, PARENTS
+from pose_diffusion.export.sequences import PoseTrack, Predictions
+from pose_diffusion.geometry.skeleton import FLIP, JOINTS, N_JOINTS, PARENTS
 
 NAMES = tuple(name.split("/")[0] for name in JOINTS)
 CHILDREN = tuple(tuple(j for j, parent in enumerate(PARENTS) if parent == joint) for joint in range(N_JOINTS))
@@ -41,7 +41,7 @@ def write(config: ExportConfig, predictions: Predictions) -> list[str]:
     return list(paths)
 
 
-def text(track: Track, config: ExportConfig) -> str:
+def text(track: PoseTrack, config: ExportConfig) -> str:
     """A sequence as the content of a .bvh file. Frames that are missing are interpolated, so that time runs evenly."""
     positions = _evenly(track, config.root) * np.array([1, -1, -1]) * config.units_per_metre
     lengths = bone_lengths(positions)
@@ -133,7 +133,7 @@ def _offset(values: np.ndarray) -> str:
     return "OFFSET " + " ".join(f"{value + 0.0:.5f}" for value in values)
 
 
-def _evenly(track: Track, root: bool) -> np.ndarray:
+def _evenly(track: PoseTrack, root: bool) -> np.ndarray:
     """Positions at every stride from the first frame to the last, (frames, 17, 3) float64."""
     positions = track.positions(root).astype(np.float64)
     times = np.arange(track.frame[0], track.frame[-1] + 1, track.stride)

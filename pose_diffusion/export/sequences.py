@@ -12,14 +12,14 @@ from pose_diffusion import storage
 from pose_diffusion.data import predictions, schema, shards
 from pose_diffusion.data.manifest import Selection
 from pose_diffusion.errors import InputError
-from pose_diffusion.progress import Progress
+from pose_diffusion.runtime.progress import Progress
 
 Key = tuple[str, str, str]
 _COLUMNS = [*schema.KEYS, "frame", "pose_3d"]
 
 
 @dataclass(frozen=True)
-class Track:
+class PoseTrack:
     """One sequence. frame: (T,) ascending. pose_3d: (T, 17, 3) metres minus the pelvis, camera frame.
 
     root_3d: (T, 3) metres in the camera frame, interpolated where a frame has none; None where no frame has one.
@@ -72,7 +72,7 @@ class Predictions:
             raise InputError(f"{folder}: no poses of the chosen subjects and actions")
         return Predictions(parts)
 
-    def __iter__(self) -> Iterator[Track]:
+    def __iter__(self) -> Iterator[PoseTrack]:
         path, table = "", pa.table({})
         progress = Progress("export", len(self.parts), "sequences")
         for key, places in self.parts.items():
@@ -90,7 +90,7 @@ def _read(path: str) -> pa.Table:
     return table.select([*_COLUMNS, *(["root_3d"] if "root_3d" in table.column_names else [])])
 
 
-def _track(key: Key, table: pa.Table) -> Track:
+def _track(key: Key, table: pa.Table) -> PoseTrack:
     frame, order = np.unique(table["frame"].to_numpy(), return_index=True)
     pose = schema.tensor_values(table["pose_3d"])[order]
     root = schema.tensor_values(table["root_3d"])[order] if "root_3d" in table.column_names else None
@@ -100,4 +100,4 @@ def _track(key: Key, table: pa.Table) -> Track:
             root = None
         elif not known.all():
             root = np.stack([np.interp(frame, frame[known], axis[known]) for axis in root.T], 1).astype(np.float32)
-    return Track(*key, frame, pose, root)
+    return PoseTrack(*key, frame, pose, root)

@@ -17,7 +17,7 @@ import numpy as np
 from pose_diffusion import storage
 from pose_diffusion.config import ExportConfig
 from pose_diffusion.export.sequences import Predictions
-from pose_diffusion.skeleton import LEFT, N_JOINTS, RIGHT
+from pose_diffusion.geometry.skeleton import LEFT, N_JOINTS, RIGHT
 
 NAME = "positions_3d.npz"
 

@@ -11,19 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from pose_diffusion.data.manifest import Manifest, action_name
+from pose_diffusion.geometry.skeleton import JOINTS
+from pose_diffusion.inspection.dataset_stats import BONES, DatasetStats, quantile
 from pose_diffusion.inspection.findings import asymmetry, findings
-from pose_diffusion.inspection.partial import BONES, Partial, quantile
-from pose_diffusion.skeleton import JOINTS
 
 _NAMES = 20
 
 
-def card(manifest: Manifest, total: Partial, split: str | None = None) -> dict:
+def card(manifest: Manifest, total: DatasetStats, split: str | None = None) -> dict:
     """The figures, as they go into card.json. Lengths in mm, sigma and reprojection in pixels; null where unknown."""
     files = [file for file in manifest.files if split in (None, file.split)]
     spans = [span for file in files for span in file.spans]
-    flat, solid, reprojection = total.flat, total.all_solid, total.all_reprojection
-    rows = max(flat.rows, 1)
+    stats_2d, stats_3d, reprojection = total.stats_2d, total.all_stats_3d, total.all_reprojection
+    rows = max(stats_2d.rows, 1)
     return {
         "rows": {name: count for name, count in manifest.rows.items() if split in (None, name)},
         "files": len(files),
@@ -31,21 +31,21 @@ def card(manifest: Manifest, total: Partial, split: str | None = None) -> dict:
         "actions": _rows_by((action_name(span.action), span.rows) for span in spans),
         "cameras": _rows_by((span.camera, span.rows) for span in spans),
         "kernels": manifest.kernels,
-        "heaviest_weight": flat.heaviest / rows,
+        "heaviest_weight": stats_2d.heaviest / rows,
         "converter": str(manifest.source.get("converter", "unknown")),
         "counts": {**manifest.source.get("counts", {}), **manifest.counts},
         "skipped": manifest.skipped,
-        "rows_3d": solid.rows,
+        "rows_3d": stats_3d.rows,
         "joints": {
             joint: {
-                "sigma_px_median": _known(quantile(flat.sigma_px[j], 0.5)),
-                "sigma_px_p99": _known(quantile(flat.sigma_px[j], 0.99)),
-                "missing": None if wide_px(manifest) is None else float(flat.wide[j] / rows),
+                "sigma_px_median": _known(quantile(stats_2d.sigma_px[j], 0.5)),
+                "sigma_px_p99": _known(quantile(stats_2d.sigma_px[j], 0.99)),
+                "missing": None if wide_px(manifest) is None else float(stats_2d.wide[j] / rows),
             }
             for j, joint in enumerate(JOINTS)
         },
-        "bones_mm": _bones(total) if solid.rows else None,
-        "asymmetry": asymmetry(solid.bones) if solid.rows else None,
+        "bones_mm": _bones(total) if stats_3d.rows else None,
+        "asymmetry": asymmetry(stats_3d.bones) if stats_3d.rows else None,
         "reprojection_px": {
             "mean": _known(reprojection.sum_px / reprojection.errors_px.sum()),
             "median": _known(quantile(reprojection.errors_px, 0.5)),
@@ -54,8 +54,8 @@ def card(manifest: Manifest, total: Partial, split: str | None = None) -> dict:
         }
         if reprojection.errors_px.any()
         else None,
-        "frozen_2d": flat.frozen / rows,
-        "frozen_3d": solid.frozen / solid.rows if solid.rows else None,
+        "frozen_2d": stats_2d.frozen / rows,
+        "frozen_3d": stats_3d.frozen / stats_3d.rows if stats_3d.rows else None,
         "repeated": total.sketch.repeated,
         "warnings": findings(total),
     }
@@ -118,14 +118,14 @@ def _joint_table(figures: dict) -> Table:
     return table
 
 
-def _bones(total: Partial) -> dict[str, dict[str, float]]:
+def _bones(total: DatasetStats) -> dict[str, dict[str, float]]:
     """Mean length in mm over all poses, and how much it varies within a subject on average."""
-    solid = total.all_solid
+    stats_3d = total.all_stats_3d
     variance = np.zeros(len(BONES))
-    for one in total.solid.values():
+    for one in total.stats_3d.values():
         variance += (one.squares - one.bones**2 / one.rows).clip(0)
-    mean = solid.bones / solid.rows
-    varies = np.sqrt(variance / solid.rows) / mean.clip(1e-12)
+    mean = stats_3d.bones / stats_3d.rows
+    varies = np.sqrt(variance / stats_3d.rows) / mean.clip(1e-12)
     return {bone: {"mean": 1000 * float(mean[i]), "varies": float(varies[i])} for i, bone in enumerate(BONES)}
 
 

@@ -10,8 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from pose_diffusion.inspection.partial import BONES, FAR, ORDERS, Partial, Solid, quantile
-from pose_diffusion.skeleton import JOINTS
+from pose_diffusion.geometry.skeleton import JOINTS
+from pose_diffusion.inspection.dataset_stats import BONES, FAR, ORDERS, DatasetStats, Stats3D, quantile
 
 # Lengths of bones in metres, and on the image in sides of the square around the person, as people mostly have them.
 _METRES = {"Hip": 0.11, "Knee": 0.42, "Foot": 0.41, "Spine": 0.22, "Thorax": 0.22, "Shoulder": 0.165, "Elbow": 0.28,
@@ -28,15 +28,15 @@ _UNITS = {1000.0: "millimetres", 100.0: "centimetres", 0.001: "kilometres"}
 _REPROJECTION_PX = 30.0
 
 
-def findings(total: Partial) -> list[str]:
+def findings(total: DatasetStats) -> list[str]:
     """The lines, most telling first; none for a data set that looks right."""
-    flat, solid = total.flat, total.all_solid
-    if not flat.rows:
+    stats_2d, stats_3d = total.stats_2d, total.all_stats_3d
+    if not stats_2d.rows:
         return ["no rows"]
     order = _joint_order(total)
-    found = [*_flat_scale(total), *(_solid_scale(solid, known_units_alone=bool(order)) if solid.rows else []), *order]
+    found = [*_scale_2d(total), *(_scale_3d(stats_3d, known_units_alone=bool(order)) if stats_3d.rows else []), *order]
     if not order:
-        found += [*_upside_down(total), *_left_and_right(total), *(_agreement(total) if solid.rows else [])]
+        found += [*_upside_down(total), *_left_and_right(total), *(_agreement(total) if stats_3d.rows else [])]
     return found + _repetitions(total)
 
 
@@ -49,39 +49,39 @@ def asymmetry(bones: np.ndarray) -> dict[str, float]:
     return pairs
 
 
-def _flat_scale(total: Partial) -> list[str]:
-    flat = total.flat
-    joints, sigma = flat.rows * len(JOINTS), flat.sigma / flat.rows
+def _scale_2d(total: DatasetStats) -> list[str]:
+    stats_2d = total.stats_2d
+    joints, sigma = stats_2d.rows * len(JOINTS), stats_2d.sigma / stats_2d.rows
     far = f"of the joints lie more than {FAR / 2:g} image widths from the middle"
     found = []
-    if flat.far > 0.5 * joints:
-        found.append(f"2D: {flat.far / joints:.0%} {far}: pixels that were not normalised?")
-    elif flat.far > 0.001 * joints:
-        found.append(f"2D: {flat.far / joints:.1%} {far}: a wrong image size, or bad detections?")
-    elif flat.shares > 0.999 * joints:
+    if stats_2d.far > 0.5 * joints:
+        found.append(f"2D: {stats_2d.far / joints:.0%} {far}: pixels that were not normalised?")
+    elif stats_2d.far > 0.001 * joints:
+        found.append(f"2D: {stats_2d.far / joints:.1%} {far}: a wrong image size, or bad detections?")
+    elif stats_2d.shares > 0.999 * joints:
         found.append("2D: every coordinate is between 0 and 1: shares of the image, where -1 to 1 is expected?")
     if sigma > 0.5:
         found.append(f"2D: sigma is {sigma / 2:.3g} image widths on average: pixels that were not normalised?")
     return found
 
 
-def _solid_scale(solid: Solid, known_units_alone: bool) -> list[str]:
+def _scale_3d(stats_3d: Stats3D, known_units_alone: bool) -> list[str]:
     usual = sum(_METRES[_part(bone)] for bone in BONES if _part(bone) in _METRES)
-    ratio = sum(float(solid.bones[i]) for i, bone in enumerate(BONES) if _part(bone) in _METRES) / solid.rows / usual
+    ratio = sum(float(stats_3d.bones[i]) for i, bone in enumerate(BONES) if _part(bone) in _METRES) / stats_3d.rows / usual
     found = []
     if not 0.4 < ratio < 2.5:
         unit = next((name for factor, name in _UNITS.items() if 0.4 < ratio / factor < 2.5), None)
         if unit or not known_units_alone:
             found.append(f"3D: people are {ratio:.3g} times their usual size: {unit or 'another unit'} for metres?")
-    if solid.roots and not 0.1 < (depth := solid.depth / solid.roots) < 100:
+    if stats_3d.roots and not 0.1 < (depth := stats_3d.depth / stats_3d.roots) < 100:
         found.append(f"3D: people stand {depth:.3g} m from the camera on average: root_3d in another unit than metres?")
     return found
 
 
-def _joint_order(total: Partial) -> list[str]:
-    flat, solid = total.flat, total.all_solid
+def _joint_order(total: DatasetStats) -> list[str]:
+    stats_2d, stats_3d = total.stats_2d, total.all_stats_3d
     as_is = next(number for number, order in enumerate(ORDERS) if order.name == "h36m17")
-    lengths = flat.lengths / flat.rows
+    lengths = stats_2d.lengths / stats_2d.rows
     best = int(lengths.argmin())
     shorter = lengths[best] / lengths[as_is]
     found = []
@@ -89,10 +89,10 @@ def _joint_order(total: Partial) -> list[str]:
         found.append(
             f"2D: wrong joint order? Bones together have {lengths[as_is]:.1f} times the length they could have; 1.5 is usual"
         )
-    found += _odd_bones(flat.bones / flat.rows, _SIDES, "2D", loose=3.5, tight=2.2)
-    found += _out_of_line(flat.below / flat.rows)
-    if solid.rows:
-        found += _odd_bones(solid.bones / solid.rows, _METRES, "3D", loose=2.8, tight=1.6)
+    found += _odd_bones(stats_2d.bones / stats_2d.rows, _SIDES, "2D", loose=3.5, tight=2.2)
+    found += _out_of_line(stats_2d.below / stats_2d.rows)
+    if stats_3d.rows:
+        found += _odd_bones(stats_3d.bones / stats_3d.rows, _METRES, "3D", loose=2.8, tight=1.6)
     if shorter < (0.95 if found else 0.8):
         return [f"2D: wrong joint order, of {ORDERS[best].name}? Read so, bones together have {shorter:.0%} of their length"]
     return found[:1]
@@ -125,26 +125,29 @@ def _odd_bones(bones: np.ndarray, usual: dict[str, float], what: str, loose: flo
     ]
 
 
-def _upside_down(total: Partial) -> list[str]:
+def _upside_down(total: DatasetStats) -> list[str]:
     found = []
-    for what, below, rows in (("2D", total.flat.below, total.flat.rows), ("3D", total.all_solid.below, total.all_solid.rows)):
+    for what, below, rows in (
+        ("2D", total.stats_2d.below, total.stats_2d.rows),
+        ("3D", total.all_stats_3d.below, total.all_stats_3d.rows),
+    ):
         if rows and below[_FEET].mean() < below[_HEAD]:
             found.append(f"{what}: heads are below feet on average: upside down, an axis that points up instead of down?")
     return found
 
 
-def _left_and_right(total: Partial) -> list[str]:
-    flat, solid = total.flat, total.all_solid
+def _left_and_right(total: DatasetStats) -> list[str]:
+    stats_2d, stats_3d = total.stats_2d, total.all_stats_3d
     found = []
-    for what, across, rows in (("2D", flat.across, flat.rows), ("3D", solid.across, solid.rows)):
+    for what, across, rows in (("2D", stats_2d.across, stats_2d.rows), ("3D", stats_3d.across, stats_3d.rows)):
         if rows and across / rows < -0.2:
             found.append(f"{what}: shoulders and hips point opposite ways: left and right of arms or legs are swapped?")
-    if found or not solid.rows:
+    if found or not stats_3d.rows:
         return found
-    backward = solid.knees / solid.rows < -0.02 and solid.forward < 0.4 * solid.rows
-    as_is, mirrored = solid.residual / solid.rows
+    backward = stats_3d.knees / stats_3d.rows < -0.02 and stats_3d.forward < 0.4 * stats_3d.rows
+    as_is, mirrored = stats_3d.residual / stats_3d.rows
     disagree = mirrored < 0.7 * as_is
-    share = f"knees bend backward in {1 - solid.forward / solid.rows:.0%} of the poses"
+    share = f"knees bend backward in {1 - stats_3d.forward / stats_3d.rows:.0%} of the poses"
     if backward and disagree:
         found.append(f"3D: left and right are swapped: {share}, and the 2D has the other side")
     elif disagree:
@@ -155,12 +158,12 @@ def _left_and_right(total: Partial) -> list[str]:
     return found
 
 
-def _agreement(total: Partial) -> list[str]:
+def _agreement(total: DatasetStats) -> list[str]:
     """Whether the bones of each person stay and are even, and whether 2D and 3D show the same."""
-    solid = total.all_solid
+    stats_3d = total.all_stats_3d
     limbs = [i for i, bone in enumerate(BONES) if _part(bone) in _LIMBS]
     found = []
-    for subject, one in sorted(total.solid.items()):
+    for subject, one in sorted(total.stats_3d.items()):
         who = f"3D: {subject or 'the person'}"
         part, uneven = max(asymmetry(one.bones).items(), key=lambda item: abs(item[1]))
         if abs(uneven) > 0.15:
@@ -169,7 +172,7 @@ def _agreement(total: Partial) -> list[str]:
         spread = (np.sqrt((one.squares / one.rows - mean**2).clip(0)) / mean.clip(1e-9))[limbs].mean()
         if spread > 0.2:
             found.append(f"{who} has limbs whose length varies by {spread:.0%}: several people, or bad 3D?")
-    errors, residual = total.all_reprojection.errors_px, solid.residual[0] / solid.rows
+    errors, residual = total.all_reprojection.errors_px, stats_3d.residual[0] / stats_3d.rows
     if errors.any() and (median := quantile(errors, 0.5)) > _REPROJECTION_PX:
         found.append(f"3D: projects {median:.0f} px away from the 2D (median): cameras or frames that do not belong together?")
     elif not errors.any() and residual > 0.2:
@@ -177,22 +180,24 @@ def _agreement(total: Partial) -> list[str]:
     return found
 
 
-def _repetitions(total: Partial) -> list[str]:
-    flat, solid = total.flat, total.all_solid
+def _repetitions(total: DatasetStats) -> list[str]:
+    stats_2d, stats_3d = total.stats_2d, total.all_stats_3d
     found = []
-    if flat.unordered:
-        found.append(f"frames: {flat.unordered:,} rows do not follow the frame before: frames twice, or out of order")
+    if stats_2d.unordered:
+        found.append(f"frames: {stats_2d.unordered:,} rows do not follow the frame before: frames twice, or out of order")
     last: dict[tuple[str, str, str], int] = {}
-    for stretch in sorted(total.stretches, key=lambda s: (s.subject, s.action, s.camera, s.first, s.last)):
-        key = (stretch.subject, stretch.action, stretch.camera)
-        if stretch.first <= last.get(key, -1):
-            found.append(f"frames: {' / '.join(part or '?' for part in key)} has frame {stretch.first} twice")
+    for frame_range in sorted(total.frame_ranges, key=lambda s: (s.subject, s.action, s.camera, s.first, s.last)):
+        key = (frame_range.subject, frame_range.action, frame_range.camera)
+        if frame_range.first <= last.get(key, -1):
+            found.append(f"frames: {' / '.join(part or '?' for part in key)} has frame {frame_range.first} twice")
             break
-        last[key] = max(stretch.last, last.get(key, -1))
-    if flat.frozen > 0.02 * flat.rows:
-        found.append(f"2D: {flat.frozen / flat.rows:.0%} of the frames equal the one before: a frozen detector or video?")
-    if solid.frozen > 0.02 * max(solid.rows, 1):
-        found.append(f"3D: {solid.frozen / solid.rows:.0%} of the frames equal the one before: frozen motion capture?")
+        last[key] = max(frame_range.last, last.get(key, -1))
+    if stats_2d.frozen > 0.02 * stats_2d.rows:
+        found.append(
+            f"2D: {stats_2d.frozen / stats_2d.rows:.0%} of the frames equal the one before: a frozen detector or video?"
+        )
+    if stats_3d.frozen > 0.02 * max(stats_3d.rows, 1):
+        found.append(f"3D: {stats_3d.frozen / stats_3d.rows:.0%} of the frames equal the one before: frozen motion capture?")
     if total.sketch.repeated > 0.01:
         found.append(f"2D: {total.sketch.repeated:.0%} of the poses are there more than once: the same files twice?")
     return found

@@ -1,4 +1,4 @@
-"""Measures one shard file: the sums that `partial` names, and the poses to draw."""
+"""Measures one shard file: the sums that `dataset_stats` names, and the poses to draw."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from pose_diffusion.camera import Camera, project
 from pose_diffusion.data import schema, shards
 from pose_diffusion.data.manifest import Span
 from pose_diffusion.data.mixture import MEAN, SIGMA
-from pose_diffusion.inspection.partial import (
+from pose_diffusion.geometry.camera import Camera, project
+from pose_diffusion.geometry.skeleton import EDGES, FLIP, JOINTS, N_JOINTS
+from pose_diffusion.inspection.dataset_stats import (
     BONES,
     FAR,
     ORDERS,
     PIXEL_EDGES,
-    Flat,
-    Partial,
+    DatasetStats,
+    FrameRange,
     Reprojection,
     Sample,
     Sketch,
-    Solid,
-    Stretch,
+    Stats2D,
+    Stats3D,
     histogram,
 )
-from pose_diffusion.skeleton import EDGES, FLIP, JOINTS, N_JOINTS
 
 _PARENTS, _CHILDREN = (list(joints) for joints in zip(*EDGES, strict=True))
 _AT = {name: number for number, name in enumerate(JOINTS)}
@@ -33,25 +33,25 @@ _LEGS = [[_AT[side + part] for part in ("Hip", "Knee", "Foot")] for side in "RL"
 _CHUNK = 8192
 
 
-def measure(path: str, cameras: Mapping[str, Camera], wide_px: float | None, wanted: Sequence[int]) -> Partial:
+def measure(path: str, cameras: Mapping[str, Camera], wide_px: float | None, wanted: Sequence[int]) -> DatasetStats:
     """The sums of one file. wide_px: sigma of joints that prepare filled in, where it is known. wanted: rows to draw.
 
     Raises InputError for a file that is not a shard; values are taken as they are, for bad ones are what is looked for.
     """
     table = shards.read_table(path)
-    result = Partial(samples=[_sample(table, row) for row in wanted])
+    result = DatasetStats(samples=[_sample(table, row) for row in wanted])
     starts, frame = 0, table["frame"].to_numpy()
     of_span, spans = np.empty(len(table), np.int64), shards.spans_of(table)
     for number, span in enumerate(spans):
         of_span[starts : starts + span.rows] = number
         frames = frame[starts : starts + span.rows]
-        result.stretches.append(Stretch(span.subject, span.action, span.camera, int(frames.min()), int(frames.max())))
+        result.frame_ranges.append(FrameRange(span.subject, span.action, span.camera, int(frames.min()), int(frames.max())))
         starts += span.rows
     for start in range(0, len(table), _CHUNK):
         before = min(start, 1)  # parts overlap by a row, so that each row is compared with the one before
         part = slice(start - before, start + _CHUNK)
         rows = table.slice(part.start, part.stop - part.start)
-        result.absorb(_of_rows(rows, before, of_span[part], spans, cameras, wide_px))
+        result.merge(_of_rows(rows, before, of_span[part], spans, cameras, wide_px))
     return result
 
 
@@ -62,7 +62,7 @@ def _of_rows(
     spans: Sequence[Span],
     cameras: Mapping[str, Camera],
     wide_px: float | None,
-) -> Partial:
+) -> DatasetStats:
     """Sums of the rows, less the first `before`. of_span: which of the spans each row belongs to."""
     mixture = schema.tensor_values(table["mixture"])
     pose_2d, pose_3d = mixture[..., 0, MEAN].astype(np.float64), schema.tensor_values(table["pose_3d"]).astype(np.float64)
@@ -73,11 +73,11 @@ def _of_rows(
     root = schema.tensor_values(table["root_3d"])[before:].astype(np.float64)
     width = table["width"].to_numpy()[before:]
     known = np.asarray(np.isfinite(pose_3d).all((1, 2)))
-    result = Partial(_flat(mixture, pose_2d, width, wide_px), sketch=Sketch.of(_hashes(pose_2d[~frozen])))
-    result.flat.frozen, result.flat.unordered = int(frozen.sum()), unordered
+    result = DatasetStats(_stats_2d(mixture, pose_2d, width, wide_px), sketch=Sketch.of(_hashes(pose_2d[~frozen])))
+    result.stats_2d.frozen, result.stats_2d.unordered = int(frozen.sum()), unordered
     for subject, rows in _groups(of_span, [span.subject for span in spans], known):
-        result.solid[subject] = _solid(pose_3d[rows], pose_2d[rows], root[rows])
-        result.solid[subject].frozen = int(still[rows].sum())
+        result.stats_3d[subject] = _stats_3d(pose_3d[rows], pose_2d[rows], root[rows])
+        result.stats_3d[subject].frozen = int(still[rows].sum())
     placed = known & np.asarray(np.isfinite(root).all(1))
     for name, rows in _groups(of_span, [f"{span.subject}/{span.camera}" for span in spans], placed):
         if name in cameras:
@@ -96,12 +96,12 @@ def _groups(of_span: np.ndarray, names: Sequence[str], wanted: np.ndarray) -> It
         yield str(known[number]), np.flatnonzero((of_row == number) & wanted)
 
 
-def _flat(mixture: np.ndarray, pose: np.ndarray, width: np.ndarray, wide_px: float | None) -> Flat:
+def _stats_2d(mixture: np.ndarray, pose: np.ndarray, width: np.ndarray, wide_px: float | None) -> Stats2D:
     sigma = mixture[..., 0, SIGMA].mean(-1)  # (rows, 17)
     sigma_px = sigma * width[:, None] / 2
     square, tree = _square(pose), _shortest_tree(pose).clip(1e-9)
     hips, shoulders = (pose[:, _AT[f"R{part}"]] - pose[:, _AT[f"L{part}"]] for part in ("Hip", "Shoulder"))
-    return Flat(
+    return Stats2D(
         rows=len(pose),
         sigma_px=np.stack([histogram(joint) for joint in sigma_px.T]),
         sigma=float(sigma.mean(1, dtype=np.float64).sum()),
@@ -116,7 +116,7 @@ def _flat(mixture: np.ndarray, pose: np.ndarray, width: np.ndarray, wide_px: flo
     )
 
 
-def _solid(pose: np.ndarray, pose_2d: np.ndarray, root: np.ndarray) -> Solid:
+def _stats_3d(pose: np.ndarray, pose_2d: np.ndarray, root: np.ndarray) -> Stats3D:
     lengths = _bones(pose)
     hips, shoulders = (pose[:, _AT[f"R{part}"]] - pose[:, _AT[f"L{part}"]] for part in ("Hip", "Shoulder"))
     forward = np.cross(pose[:, _AT["Thorax"]] - pose[:, _AT["Hip"]], hips)  # up x right, in a right-handed frame
@@ -126,7 +126,7 @@ def _solid(pose: np.ndarray, pose_2d: np.ndarray, root: np.ndarray) -> Solid:
     square = _square(pose_2d)
     residual = [(_distance(seen, pose[..., :2]) / square).sum() for seen in (pose_2d, pose_2d[:, list(FLIP)])]
     placed = np.isfinite(root).all(1)
-    return Solid(
+    return Stats3D(
         rows=len(pose),
         bones=lengths.sum(0),
         squares=(lengths**2).sum(0),

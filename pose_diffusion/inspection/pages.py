@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse, Rectangle
 from mpl_toolkits.mplot3d import Axes3D
 
-from pose_diffusion.inspection.partial import Sample
+from pose_diffusion.geometry.skeleton import EDGES, JOINTS
+from pose_diffusion.inspection.dataset_stats import Sample
 from pose_diffusion.report.plots import draw_3d, side_colour, upright
 from pose_diffusion.report.table import printable
-from pose_diffusion.skeleton import EDGES, JOINTS
 
 POSES_A_PAGE = 8
 _LARGEST_M = 10.0
@@ -54,16 +54,16 @@ def _page(samples: Sequence[Sample]) -> bytes:
     text.text(0.02, 0.9, _LEGEND, fontsize=13, va="top", linespacing=1.5)
     for number, sample in enumerate(samples):
         row, column = 1 + number // 2, 2 * (number % 2)
-        flat = drawing.add_subplot(grid[row, column])
-        _draw_2d(flat, sample)
-        flat.set_title(printable(sample.name, 60), fontsize=10, loc="left", parse_math=False)
+        stats_2d = drawing.add_subplot(grid[row, column])
+        _draw_2d(stats_2d, sample)
+        stats_2d.set_title(printable(sample.name, 60), fontsize=10, loc="left", parse_math=False)
         if sample.pose_3d is not None and np.isfinite(sample.pose_3d).all():
-            solid: Axes3D = drawing.add_subplot(grid[row, column + 1], projection="3d")
+            stats_3d: Axes3D = drawing.add_subplot(grid[row, column + 1], projection="3d")
             pose = upright(sample.pose_3d)
             size = float(np.ptp(pose, axis=0).max())
             shown = pose if size < _LARGEST_M else pose / size  # the grid of a person of a kilometre would never end
-            draw_3d(solid, shown, shown)
-            solid.set_title(f"3D, {np.ptp(pose[:, 2]):.2f} m from lowest to highest joint", fontsize=9, y=0.98)
+            draw_3d(stats_3d, shown, shown)
+            stats_3d.set_title(f"3D, {np.ptp(pose[:, 2]):.2f} m from lowest to highest joint", fontsize=9, y=0.98)
     buffer = io.BytesIO()
     drawing.savefig(buffer, format="png", dpi=80)
     return buffer.getvalue()

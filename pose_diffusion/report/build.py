@@ -1,6 +1,6 @@
 """From prediction files to the published report: report.json, report.html and poses.png beside the predictions.
 
-Where many machines are at hand, `partial.summarise` runs on each file wherever it lies and `assemble` on the merged rest.
+Where many machines are at hand, `report_stats.summarise` runs on each file wherever it lies and `assemble` on the merged rest.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pose_diffusion import storage
-from pose_diffusion.report import clips, plots
+from pose_diffusion.report import playback, plots
 from pose_diffusion.report.page import Picture, page
-from pose_diffusion.report.partial import Partial, merge, summarise
+from pose_diffusion.report.report_stats import ReportStats, merge, summarise
 from pose_diffusion.report.summary import Skipped, report_dict
 from pose_diffusion.report.table import table
 
@@ -43,7 +43,7 @@ def build_report(
 
 
 def assemble(
-    total: Partial,
+    total: ReportStats,
     skipped: Sequence[Skipped] = (),
     settings: Mapping[str, object] | None = None,
     throughput: Mapping[str, object] | None = None,
@@ -62,7 +62,7 @@ def assemble(
     ]
     return Report(
         figures,
-        page(figures, [clips.read(clip, final) for clip in gallery.clips.values()], pictures),
+        page(figures, [playback.read(clip, final) for clip in gallery.excerpts.values()], pictures),
         plots.figure([(label, poses[0]) for label, poses in shown.items()]) if shown else None,
     )
 

@@ -12,8 +12,8 @@ from pose_diffusion.data.manifest import Span, action_name
 from pose_diffusion.data.schema import tensor_values
 
 EXTREMES = 3
-CLIPS = 12
-CLIP_ROWS = 240
+MOST_EXCERPTS = 12
+EXCERPT_ROWS = 240
 # One pose is kept for each of these ranges of error, so that one near the median, known only at the end, is at hand.
 _MIDDLE_MM = np.geomspace(1, 1000, 257)
 
@@ -37,8 +37,8 @@ class Example:
 
 
 @dataclass(frozen=True, order=True)
-class Clip:
-    """Rows of a prediction file to play: at most CLIP_ROWS of one sequence. Sorts the longest first."""
+class Excerpt:
+    """Rows of a prediction file to play: at most EXCERPT_ROWS of one sequence. Sorts the longest first."""
 
     minus_rows: int
     subject: str
@@ -54,19 +54,19 @@ class Clip:
 
 @dataclass
 class Gallery:
-    """Best and worst pose of the actions with the best and worst ones, poses for the median, a clip an action."""
+    """Best and worst pose of the actions with the best and worst ones, poses for the median, a excerpt an action."""
 
     best: list[Example] = field(default_factory=list)
     worst: list[Example] = field(default_factory=list)
     middle: dict[int, Example] = field(default_factory=dict)
-    clips: dict[str, Clip] = field(default_factory=dict)
+    excerpts: dict[str, Excerpt] = field(default_factory=dict)
 
-    def absorb(self, other: Gallery) -> None:
+    def merge(self, other: Gallery) -> None:
         self.best = _one_an_action(sorted(self.best + other.best, key=lambda e: e.order))
         self.worst = _one_an_action(sorted(self.worst + other.worst, key=lambda e: e.order, reverse=True))
         for place, example in other.middle.items():
             self.middle[place] = min(self.middle.get(place, example), example, key=lambda e: e.order)
-        self.clips = _longest([*self.clips.values(), *other.clips.values()])
+        self.excerpts = _longest([*self.excerpts.values(), *other.excerpts.values()])
 
     def median(self, error_mm: float) -> list[Example]:
         """The kept poses nearest to an error."""
@@ -76,8 +76,8 @@ class Gallery:
 def collect(table: pa.Table, spans: list[Span], path: str, error_mm: np.ndarray) -> Gallery:
     """The gallery of one file. error_mm: (rows,), NaN where the truth is unknown."""
     starts = np.cumsum([0, *(span.rows for span in spans)])
-    clips = [
-        Clip(-min(span.rows, CLIP_ROWS), span.subject, span.action, span.camera, path, int(start))
+    excerpts = [
+        Excerpt(-min(span.rows, EXCERPT_ROWS), span.subject, span.action, span.camera, path, int(start))
         for span, start in zip(spans, starts, strict=False)
     ]
     names = {name: number for number, name in enumerate(sorted({action_name(span.action) for span in spans}))}
@@ -104,7 +104,7 @@ def collect(table: pa.Table, spans: list[Span], path: str, error_mm: np.ndarray)
         best=[examples[int(row)] for row in best[:EXTREMES]],
         worst=[examples[int(row)] for row in worst[:EXTREMES]],
         middle={p: examples[row] for p, row in middle.items()},
-        clips=_longest(clips),
+        excerpts=_longest(excerpts),
     )
 
 
@@ -115,8 +115,8 @@ def _one_an_action(ordered: Iterable[Example]) -> list[Example]:
     return list(first.values())[:EXTREMES]
 
 
-def _longest(clips: Iterable[Clip]) -> dict[str, Clip]:
-    first: dict[str, Clip] = {}
-    for clip in sorted(clips):
-        first.setdefault(action_name(clip.action), clip)
-    return dict(list(first.items())[:CLIPS])
+def _longest(excerpts: Iterable[Excerpt]) -> dict[str, Excerpt]:
+    first: dict[str, Excerpt] = {}
+    for excerpt in sorted(excerpts):
+        first.setdefault(action_name(excerpt.action), excerpt)
+    return dict(list(first.items())[:MOST_EXCERPTS])

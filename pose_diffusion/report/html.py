@@ -1,6 +1,6 @@
 """Pages that hold all they show, open with no network and run in any browser of these years.
 
-A page is the page.html of a room's assets, where {{name}} stands for the file of that name in the same folder or, shared by
+A page is the page.html in a package's assets, where {{name}} stands for the file of that name in the same folder or, shared by
 all pages, in the report's; {{plotly}} for the charts' script, {{data}} for what the page shows. Data goes in as JSON without
 a '<' and reaches the reader as text alone.
 """
@@ -13,9 +13,9 @@ from importlib import resources
 from plotly.offline import get_plotlyjs
 
 
-def filled(room: str, data: dict) -> str:
-    """The page of a room ('pose_diffusion.report') with data that JSON can hold: no NaN."""
-    folders = [resources.files(package) / "assets" for package in (room, __package__)]
+def render_page(package: str, data: dict) -> str:
+    """The page of a package ('pose_diffusion.report') with data that JSON can hold: no NaN."""
+    folders = [resources.files(name) / "assets" for name in (package, __package__)]
     made = {"plotly": get_plotlyjs(), "data": _embedded(data)}
     # Split once by the marks: what is put in is never searched for marks again.
     pieces = (folders[0] / "page.html").read_text(encoding="utf-8").split("{{")

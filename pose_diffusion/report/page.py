@@ -6,8 +6,8 @@ import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pose_diffusion.report.html import filled
-from pose_diffusion.skeleton import EDGES, LEFT, N_JOINTS, RIGHT
+from pose_diffusion.geometry.skeleton import EDGES, LEFT, N_JOINTS, RIGHT
+from pose_diffusion.report.html import render_page
 
 # A page of ten thousand rows helps nobody; report.json has them all.
 MOST_ROWS = 200
@@ -46,4 +46,4 @@ def page(figures: dict, clips: Sequence[dict], pictures: Sequence[Picture]) -> b
             "drawn": _DRAWN,
         },
     }
-    return filled("pose_diffusion.report", data).encode()
+    return render_page("pose_diffusion.report", data).encode()

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from mpl_toolkits.mplot3d import Axes3D
 
+from pose_diffusion.geometry.skeleton import EDGES, LEFT, RIGHT
 from pose_diffusion.report.gallery import Example
 from pose_diffusion.report.table import printable
-from pose_diffusion.skeleton import EDGES, LEFT, RIGHT
 
 # Told apart by people with any colour vision (Okabe and Ito's palette), on paper and on screen.
 LEFT_COLOUR, RIGHT_COLOUR, MIDDLE_COLOUR = "#0072B2", "#D55E00", "#444444"

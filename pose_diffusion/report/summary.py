@@ -30,10 +30,10 @@ import numpy as np
 
 from pose_diffusion.data.manifest import action_name
 from pose_diffusion.data.predictions import ORACLE
-from pose_diffusion.metrics import AUC_THRESHOLDS_MM
-from pose_diffusion.report.partial import ERROR_EDGES_MM, JOINTS, PCK, Group, Key, N, P, Partial
-from pose_diffusion.skeleton import JOINTS as JOINT_NAMES
-from pose_diffusion.skeleton import N_JOINTS, PCK_JOINTS
+from pose_diffusion.geometry.metrics import AUC_THRESHOLDS_MM
+from pose_diffusion.geometry.skeleton import JOINTS as JOINT_NAMES
+from pose_diffusion.geometry.skeleton import N_JOINTS, PCK_JOINTS
+from pose_diffusion.report.report_stats import ERROR_EDGES_MM, JOINTS, PCK, Group, Key, N, P, ReportStats
 
 VERSION = 1
 FIGURES = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "pck_percent", "auc_percent")
@@ -50,14 +50,14 @@ class Skipped:
 
 
 def report_dict(
-    total: Partial,
+    total: ReportStats,
     skipped: Sequence[Skipped] = (),
     settings: Mapping[str, object] | None = None,
     throughput: Mapping[str, object] | None = None,
 ) -> dict:
     """The content of report.json (see the module's text) from the merged figures of all files."""
     methods = total.layout.methods
-    velocity = {key: sums for key, track in total.tracks.items() if (sums := track.total()) is not None}
+    velocity = {key: sums for key, track in total.velocity_errors.items() if (sums := track.total()) is not None}
     everything = _figures(total, velocity, lambda action, subject, camera: "")
     actions = _figures(total, velocity, lambda action, subject, camera: action)
     group = everything[""][0] if everything else Group(0, 0, np.zeros((len(methods), PCK.stop)))
@@ -94,13 +94,13 @@ def report_dict(
 
 
 def _figures(
-    total: Partial, velocity: Mapping[Key, np.ndarray], name: Callable[[str, str, str], str]
+    total: ReportStats, velocity: Mapping[Key, np.ndarray], name: Callable[[str, str, str], str]
 ) -> dict[str, tuple[Group, dict[str, Figures]]]:
     """Sums and figures of each name that name(action, subject, camera) gives."""
     groups: dict[str, Group] = {}
     pairs: dict[str, np.ndarray] = {}
     for key, group in sorted(total.groups.items()):
-        groups.setdefault(name(*key), Group(0, 0, np.zeros_like(group.sums))).absorb(group)
+        groups.setdefault(name(*key), Group(0, 0, np.zeros_like(group.sums))).merge(group)
     for (subject, action, camera), sums in sorted(velocity.items()):
         place = name(action_name(action), subject, camera)
         pairs[place] = pairs.get(place, 0) + sums
@@ -164,7 +164,7 @@ def quantile(counts: np.ndarray, share: float) -> float | None:
     return float(ERROR_EDGES_MM[place - 1] + (share - below[place - 1]) / width)
 
 
-def _root(total: Partial) -> dict | None:
+def _root(total: ReportStats) -> dict | None:
     counts, errors = total.root.T
     if not counts.any():
         return None
@@ -177,7 +177,7 @@ def _root(total: Partial) -> dict | None:
     }
 
 
-def _spread(total: Partial) -> dict | None:
+def _spread(total: ReportStats) -> dict | None:
     counts, spreads, errors = total.spread.T
     if not counts[1:].any():
         return None

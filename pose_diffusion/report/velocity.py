@@ -1,7 +1,7 @@
 """Velocity errors of sequences that may be spread over files.
 
 MPJVE compares neighbouring frames: |(p - p') - (g - g')| = |e - e'| with e = p - g the error vector of a joint. A file
-gives the sums within it and, for each unbroken stretch of frames, the error vectors at its two ends; joining the ends
+gives the sums within it and, for each unbroken segment of frames, the error vectors at its two ends; joining the ends
 of all files gives what one file would have given, whatever the order in which they come.
 """
 
@@ -17,7 +17,7 @@ _MM = 1000.0
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Segment:
     """Consecutive rows of a sequence: first and last frame, error vectors (methods, 17, 3) in mm at both."""
 
     first: int
@@ -27,16 +27,16 @@ class Stretch:
 
 
 @dataclass
-class Track:
+class VelocityErrors:
     """What is known of a sequence: for each distance between neighbouring frames (count, sum of errors a method)."""
 
     steps: dict[int, np.ndarray] = field(default_factory=dict)
-    stretches: list[Stretch] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
 
-    def absorb(self, other: Track) -> None:
+    def merge(self, other: VelocityErrors) -> None:
         for distance, sums in other.steps.items():
             self._add(distance, sums)
-        self.stretches += other.stretches
+        self.segments += other.segments
 
     def total(self) -> np.ndarray | None:
         """(1 + methods,): count and sums in mm over neighbours one stride apart; None without any.
@@ -44,8 +44,8 @@ class Track:
         The stride of a sequence is its most common distance between neighbours, the smallest of equally common ones:
         1 for whole sequences, 4 where every fourth frame was kept. Wider gaps are left out.
         """
-        joined = Track({distance: sums.copy() for distance, sums in self.steps.items()})
-        ordered = sorted(self.stretches, key=lambda stretch: (stretch.first, stretch.last))
+        joined = VelocityErrors({distance: sums.copy() for distance, sums in self.steps.items()})
+        ordered = sorted(self.segments, key=lambda segment: (segment.first, segment.last))
         for before, after in itertools.pairwise(ordered):
             if after.first > before.last:
                 errors = np.linalg.norm(after.at_first - before.at_last, axis=-1).mean(-1)  # (methods,)
@@ -58,9 +58,9 @@ class Track:
         self.steps[distance] = self.steps[distance] + sums if distance in self.steps else sums
 
 
-def tracks(error: np.ndarray, frame: np.ndarray, sequence: np.ndarray) -> dict[int, Track]:
+def velocity_errors(error: np.ndarray, frame: np.ndarray, sequence: np.ndarray) -> dict[int, VelocityErrors]:
     """The track of each sequence in a file. error: (rows, methods, 17, 3) metres; frame, sequence (a number): (rows,)."""
-    found: dict[int, Track] = defaultdict(Track)
+    found: dict[int, VelocityErrors] = defaultdict(VelocityErrors)
     if not len(frame):
         return found
     error = error.astype(np.float64) * _MM
@@ -76,6 +76,6 @@ def tracks(error: np.ndarray, frame: np.ndarray, sequence: np.ndarray) -> dict[i
     starts = np.flatnonzero(np.r_[True, ~joined])
     ends = np.r_[starts[1:], len(frame)] - 1
     for start, end in zip(starts, ends, strict=True):
-        stretch = Stretch(int(frame[start]), int(frame[end]), error[start].copy(), error[end].copy())
-        found[int(sequence[start])].stretches.append(stretch)
+        segment = Segment(int(frame[start]), int(frame[end]), error[start].copy(), error[end].copy())
+        found[int(sequence[start])].segments.append(segment)
     return found

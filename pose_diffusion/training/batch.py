@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from pose_diffusion.data import mixture as mixtures
-from pose_diffusion.lifting import mirror
-from pose_diffusion.metrics import centre
-from pose_diffusion.training.turning import turn
+from pose_diffusion.geometry.metrics import centre
+from pose_diffusion.inference.lifting import mirror
+from pose_diffusion.training.yaw_augment import turn
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pose_diffusion.recording import RecordedInPlace
+from pose_diffusion.runtime.cuda_graphs import GraphedInPlace
 
 _MOMENTUM = 0.95
 # Newton and Schulz's iteration as a polynomial that is steepest at 0: five rounds bring singular values to about 1.
@@ -33,7 +33,7 @@ class Muon(torch.optim.Optimizer):
         for matrix in matrices:
             alike.setdefault(matrix.shape, []).append(matrix)
         super().__init__([{"params": group} for group in alike.values()], {"lr": lr, "weight_decay": weight_decay})
-        self.updates: Callable[[], list[Tensor]] = RecordedInPlace(self._updates) if recorded else self._updates
+        self.updates: Callable[[], list[Tensor]] = GraphedInPlace(self._updates) if recorded else self._updates
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> Any:  # type: ignore[override]

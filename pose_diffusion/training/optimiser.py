@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from pose_diffusion.config import TrainConfig
-from pose_diffusion.models.graformer import Attention
-from pose_diffusion.models.graph import LearnableGraph
+from pose_diffusion.models.published.graformer import Attention
+from pose_diffusion.models.published.graph import LearnableGraph
 from pose_diffusion.training.muon import Muon
 
 
@@ -33,7 +33,7 @@ def build_optimiser(network: nn.Module, config: TrainConfig) -> Optimiser:
     rest = [parameter for parameter in network.parameters() if id(parameter) not in chosen]
     # Muon's updates are of the size of AdamW's, so that one learning rate serves both.
     recorded = config.compiled and matrices[0].is_cuda
-    return _Together(muon=Muon(matrices, config.learning_rate, config.weight_decay, recorded), adam=_adam(rest, config))
+    return CombinedOptimizer(muon=Muon(matrices, config.learning_rate, config.weight_decay, recorded), adam=_adam(rest, config))
 
 
 def _adam(parameters: list[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
@@ -47,7 +47,7 @@ def _matrices(network: nn.Module) -> list[nn.Parameter]:
     return [layer.get_parameter("weight") for layer in layers]
 
 
-class _Together:
+class CombinedOptimizer:
     """Optimisers of a network's parts, by name, that step at once."""
 
     def __init__(self, **parts: torch.optim.Optimizer) -> None:

@@ -14,17 +14,17 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from pose_diffusion import metrics
 from pose_diffusion.config import Config, ModelConfig
 from pose_diffusion.diffusion.loss import noise_error
 from pose_diffusion.diffusion.noise import gaussian, noise_between, noise_scale
 from pose_diffusion.diffusion.schedule import Schedule, sampling_steps
-from pose_diffusion.lifting import lift
-from pose_diffusion.models.compiling import CompiledTraining, compiled_lifting
-from pose_diffusion.models.denoiser import Denoiser
-from pose_diffusion.models.graformer import Lifter
-from pose_diffusion.models.networks import Networks
-from pose_diffusion.skeleton import N_JOINTS
+from pose_diffusion.geometry import metrics
+from pose_diffusion.geometry.skeleton import N_JOINTS
+from pose_diffusion.inference.lifting import lift
+from pose_diffusion.models.published.compiling import CompiledTraining, compiled_lifting
+from pose_diffusion.models.published.denoiser import Denoiser
+from pose_diffusion.models.published.graformer import Lifter
+from pose_diffusion.models.published.networks import Networks
 from pose_diffusion.training.batch import Batch
 
 StageName = Literal["lifter", "denoiser"]
@@ -114,6 +114,6 @@ def evaluate(lifter: Lifter, denoiser: Denoiser | None, mixture: Tensor, truth: 
 def learning_rate(config: Config, epoch: float, epochs: int) -> float:
     """The rate at a moment of a stage, in epochs: in steps as published, or a half cosine that ends at 0."""
     train = config.train
-    if train.anneal == "cosine":
+    if train.lr_schedule == "cosine":
         return train.learning_rate * 0.5 * (1 + float(torch.cos(torch.tensor(torch.pi * min(epoch / epochs, 1.0)))))
-    return train.learning_rate * train.decay ** (int(epoch) // train.decay_epochs)
+    return train.learning_rate * train.lr_decay ** (int(epoch) // train.lr_decay_epochs)

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from pose_diffusion.config import Config, TrainConfig
-from pose_diffusion.lifting import suitable_rows
+from pose_diffusion.inference.lifting import suitable_rows
 from pose_diffusion.training.batch import Batch
 from pose_diffusion.training.stages import Stage
 from pose_diffusion.training.update import Update
 
 
-def pass_rows(config: TrainConfig, device: torch.device, batch: int) -> int:
+def micro_batch(config: TrainConfig, device: torch.device, batch: int) -> int:
     """Poses of one pass: on a CPU as many as its cache likes, on a GPU the whole batch, unless the config says."""
-    return min(batch, config.pass_rows or (suitable_rows(device) if device.type == "cpu" else batch))
+    return min(batch, config.micro_batch or (suitable_rows(device) if device.type == "cpu" else batch))
 
 
 def step(
@@ -34,8 +34,8 @@ def step(
     """
     device = poses.xyz.device
     total = torch.zeros((), device=device)
-    update.forget()
-    parts = poses.split(pass_rows(config.train, device, len(poses)))
+    update.zero_grad()
+    parts = poses.split(micro_batch(config.train, device, len(poses)))
     for number, part in enumerate(parts):
         # Gradients of the parts add up to the batch's; workers exchange them once, with the last.
         alone = isinstance(network, nn.parallel.DistributedDataParallel) and number + 1 < len(parts)

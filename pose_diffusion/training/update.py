@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pose_diffusion.config import TrainConfig
-from pose_diffusion.recording import RecordedInPlace
+from pose_diffusion.runtime.cuda_graphs import GraphedInPlace
 from pose_diffusion.training.ema import Ema
 from pose_diffusion.training.optimiser import Optimiser
 
@@ -22,15 +22,15 @@ class Update:
         self.parameters = list(network.parameters())
         self.optimiser, self.ema = optimiser, ema
         self.clip: Callable[[], object] | None = None
-        if config.clip:
-            self.clip = partial(nn.utils.clip_grad_norm_, self.parameters, config.clip)
+        if config.grad_clip:
+            self.clip = partial(nn.utils.clip_grad_norm_, self.parameters, config.grad_clip)
         self.places: list[Tensor] = []
         if config.compiled and self.parameters[0].is_cuda:  # records read the gradients where they were when recorded
             self.places = [torch.empty_like(parameter) for parameter in self.parameters]
-            self.clip = RecordedInPlace(self.clip) if self.clip else None
+            self.clip = GraphedInPlace(self.clip) if self.clip else None
 
-    def forget(self) -> None:
-        """Drops the gradients of the batch before."""
+    def zero_grad(self) -> None:
+        """Drops the gradients of the last batch."""
         self.optimiser.zero_grad(set_to_none=True)
 
     @torch.no_grad()

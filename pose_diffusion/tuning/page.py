@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from pose_diffusion.report.html import filled
+from pose_diffusion.report.html import render_page
 from pose_diffusion.tuning import importance
 from pose_diffusion.tuning.importance import finite
 
@@ -49,7 +49,7 @@ def build(trials: pa.Table, info: dict[str, Any]) -> str:
         "failures": _failures(rows),
         "importance": dataclasses.asdict(importance.of_trials(trials, keys)),
     }
-    return filled("pose_diffusion.tuning", _plain(data))
+    return render_page("pose_diffusion.tuning", _plain(data))
 
 
 def _rank(row: dict[str, Any]) -> tuple:

@@ -8,12 +8,12 @@ import time
 import torch
 from torch import Tensor
 
-from pose_diffusion import metrics
-from pose_diffusion.bundle import Bundle
 from pose_diffusion.config import Config
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import schema, shards
 from pose_diffusion.data.manifest import Selection
+from pose_diffusion.geometry import metrics
+from pose_diffusion.inference.bundle import Bundle
 
 
 def read_held_out(config: Config, selection: Selection) -> tuple[Tensor, Tensor]:

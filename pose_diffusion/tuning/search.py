@@ -17,12 +17,12 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
-from pose_diffusion import config_file, storage
-from pose_diffusion.bundle import load_bundle, save_bundle
-from pose_diffusion.config import Config, TuneConfig
+from pose_diffusion import storage
+from pose_diffusion.config import Config, TuneConfig, loading
+from pose_diffusion.inference.bundle import load_bundle, save_bundle
 from pose_diffusion.tuning import page, trials
-from pose_diffusion.tuning.draw import draw
 from pose_diffusion.tuning.space import Space, apply
+from pose_diffusion.tuning.suggestion import draw
 from pose_diffusion.tuning.trials import Journal, Point, Trial
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class Search:
         """Writes the table of trials and, once there is one, the best trial's config."""
         trials.publish_table(self.config.tune.output, self.table())
         if best := self.journal.best:
-            content = config_file.dump(self.best_config(best))
+            content = loading.dump(self.best_config(best))
             storage.publish_bytes(storage.join(self.config.tune.output, BEST), content.encode())
 
     def publish_page(self) -> None:

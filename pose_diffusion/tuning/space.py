@@ -17,8 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from pose_diffusion import config_file
-from pose_diffusion.config import Config
+from pose_diffusion.config import Config, loading
 from pose_diffusion.errors import InputError
 
 WHERE = "key 'tune.space'"
@@ -40,7 +39,7 @@ _ONE_FOR_ALL = {
     "train.workers",
     "train.device",
 }
-_SAMPLING_KEYS = ("sampling", "window", "count", "step_list", "eta", "keep_size")
+_SAMPLING_KEYS = ("sampling", "window", "count", "step_list", "eta", "preserve_scale")
 SAMPLING = (*(f"diffusion.{key}" for key in _SAMPLING_KEYS), "infer.flips", "infer.hypotheses", "infer.pose_2d")
 
 
@@ -107,13 +106,13 @@ def apply(config: Config, settings: Mapping[str, Any]) -> Config:
     for key, value in settings.items():
         section, name = key.split(".")
         values.setdefault(section, getattr(config, section).model_dump())[name] = value
-    changed = config_file.from_dict(values, where=WHERE)
+    changed: Config = loading.from_dict(values, where=WHERE)
     return config.model_copy(update={section: getattr(changed, section) for section in values})
 
 
 def _domain(config: Config, key: str, given: Mapping[str, Any]) -> Domain:
     section = key.split(".")[0]
-    field = config_file.field(key, WHERE)
+    field = loading.field(key, WHERE)
     if config.tune.mode == "sampling":
         if key not in SAMPLING:
             raise InputError(f"{WHERE}: '{key}' cannot be tried without training, only {', '.join(SAMPLING)} can")

@@ -9,8 +9,7 @@ import click
 import pytest
 from ray.scripts.scripts import cli
 
-from pose_diffusion import config_file
-from pose_diffusion.config import Config
+from pose_diffusion.config import Config, loading
 from tests.cluster.commands import CLUSTER, FILES, REPOSITORY, JobCommand, job_commands, ray_commands
 
 JOBS = job_commands()
@@ -26,9 +25,9 @@ def test_commands_are_found_in_every_file_that_runs_a_job():
 @pytest.mark.parametrize("command", JOBS, ids=str)
 def test_a_job_exists_and_its_config_loads_with_its_overrides(command: JobCommand):
     assert command.path.is_file()
-    config = config_file.load(command.config, command.overrides, command.root)
+    config = loading.load(command.config, command.overrides, command.root)
     if command.root:
-        assert not any(path.startswith(str(REPOSITORY)) for path in re.findall(r"/\S+", config_file.dump(config)))
+        assert not any(path.startswith(str(REPOSITORY)) for path in re.findall(r"/\S+", loading.dump(config)))
 
 
 @pytest.mark.parametrize("arguments", ray_commands(), ids=" ".join)

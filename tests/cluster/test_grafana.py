@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from pose_diffusion.distributed.metrics import EXPORTED
+from pose_diffusion.distributed.cluster.prometheus import EXPORTED
 
 
 def test_the_queries_name_exactly_the_exported_metrics(folder):

@@ -10,27 +10,27 @@ import pytest
 
 from pose_diffusion.data import ensemble, schema
 from pose_diffusion.data import mixture as gmm
-from pose_diffusion.data.sequence import Clip, Sequence, Source
+from pose_diffusion.data.sequence import LazySequence, PoseSequence, Source
 from pose_diffusion.errors import InputError
 
 NAMES = ["hrnet", "cpn", "vitpose"]
 
 
-def points(place: float, confidence: float | None = None, rows: int = 4, frame: int = 0, size: int = 1000) -> Sequence:
+def points(place: float, confidence: float | None = None, rows: int = 4, frame: int = 0, size: int = 1000) -> PoseSequence:
     """A detector that finds every joint at (place, place)."""
-    return Sequence(
+    return PoseSequence(
         "person 0", "clip", "", np.arange(frame, frame + rows, dtype=np.int32),
         gmm.from_points(np.full((rows, 17, 2), place), 0.01), size, size,
         confidence=None if confidence is None else np.full((rows, 17), confidence, np.float32),
     )  # fmt: skip
 
 
-def source(*sequences: Sequence, rows: int | None = None) -> Source:
-    clips = [Clip(s.subject, s.action, s.camera, rows or len(s), partial(lambda s: s, s)) for s in sequences]
+def source(*sequences: PoseSequence, rows: int | None = None) -> Source:
+    clips = [LazySequence(s.subject, s.action, s.camera, rows or len(s), partial(lambda s: s, s)) for s in sequences]
     return Source(clips, 1, {}, {"converter": "test"}, with_3d=False)
 
 
-def merged(*sequences: Sequence) -> Sequence:
+def merged(*sequences: PoseSequence) -> PoseSequence:
     return ensemble.merge([source(one) for one in sequences], NAMES[: len(sequences)]).clips[0].load()
 
 

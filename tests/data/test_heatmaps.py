@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pose_diffusion.bench import mixtures
+from benchmarks import mixtures
 from pose_diffusion.data import heatmaps
 
 HEIGHT, WIDTH = 64, 48

@@ -7,11 +7,10 @@ from functools import partial
 
 import pytest
 
-from pose_diffusion import config_file
-from pose_diffusion.config import PrepareConfig
+from pose_diffusion.config import PrepareConfig, loading
 from pose_diffusion.data import plan as plans
 from pose_diffusion.data.plan import PlannedFile, batches, plan, rows_of_a_file
-from pose_diffusion.data.sequence import Clip, Source
+from pose_diffusion.data.sequence import LazySequence, Source
 from pose_diffusion.errors import InputError
 from tests.data.poses import sequence
 
@@ -19,18 +18,18 @@ from tests.data.poses import sequence
 def source(*clips: tuple[str, int], with_3d: bool = True) -> Source:
     """A source of one clip for each (subject, rows)."""
     made = [
-        Clip(subject, f"Walking {n}", "c1", rows, partial(sequence, subject, f"Walking {n}", rows=rows))
+        LazySequence(subject, f"Walking {n}", "c1", rows, partial(sequence, subject, f"Walking {n}", rows=rows))
         for n, (subject, rows) in enumerate(clips)
     ]
     return Source(made, kernels=3, cameras={}, description={"converter": "test"}, with_3d=with_3d)
 
 
 def layout(files: list[PlannedFile]) -> list[tuple[str, list[tuple[str, int, int]]]]:
-    return [(f.path, [(p.clip.action, p.start, p.stop) for p in f.pieces]) for f in files]
+    return [(f.path, [(p.clip.action, p.start, p.stop) for p in f.slices]) for f in files]
 
 
 def settings(*overrides: str) -> PrepareConfig:
-    return config_file.load(None, ["prepare.rows_per_file=10", *overrides]).prepare
+    return loading.load(None, ["prepare.rows_per_file=10", *overrides]).prepare
 
 
 def test_clips_fill_files_in_order_and_none_is_cut_that_fits():
@@ -44,7 +43,7 @@ def test_clips_fill_files_in_order_and_none_is_cut_that_fits():
 
 def test_a_clip_longer_than_a_file_gets_files_of_equal_length_to_itself():
     files = plan(source(("S1", 3), ("S1", 25), ("S1", 2)), settings())
-    assert [[(p.start, p.stop) for p in file.pieces] for file in files] == [[(0, 3)], [(0, 8)], [(8, 16)], [(16, 25)], [(0, 2)]]
+    assert [[(p.start, p.stop) for p in file.slices] for file in files] == [[(0, 3)], [(0, 8)], [(8, 16)], [(16, 25)], [(0, 2)]]
     assert [file.is_part for file in files] == [False, True, True, True, False]
 
 
@@ -57,13 +56,13 @@ def of_files(*clips: tuple[str, int]) -> Source:
 def test_clips_of_a_large_input_file_share_no_file_with_others():
     large = [("large", 9)] * 5
     files = plan(of_files(("", 3), *large, ("small", 1), ("other", 1)), settings())
-    assert [[p.clip.file for p in file.pieces] for file in files] == [[""], *[["large"]] * 5, ["small", "other"]]
+    assert [[p.clip.file for p in file.slices] for file in files] == [[""], *[["large"]] * 5, ["small", "other"]]
 
 
 def test_files_are_made_by_one_worker_that_reads_their_input_once(monkeypatch):
     monkeypatch.setattr(plans, "_MOST_ROWS", 20)
     clips = [("", 9), ("", 9), *[("large", 9)] * 5, ("small", 9), ("", 25)]
-    made = [[p.clip.file for file in batch for p in file.pieces] for batch in batches(plan(of_files(*clips), settings()))]
+    made = [[p.clip.file for file in batch for p in file.slices] for batch in batches(plan(of_files(*clips), settings()))]
     assert made == [[""], [""], ["large"] * 3, ["large"] * 2, ["small"], [""] * 3]
 
 
@@ -80,8 +79,8 @@ def test_poses_without_3d_are_all_in_the_test_split():
 
 def test_the_mark_of_a_file_tells_its_content():
     (one,), (two,) = (plan(source(("S1", rows)), settings()) for rows in (5, 6))
-    assert one.mark != two.mark
-    assert plan(source(("S1", 5)), settings())[0].mark == one.mark
+    assert one.fingerprint != two.fingerprint
+    assert plan(source(("S1", 5)), settings())[0].fingerprint == one.fingerprint
 
 
 def test_nothing_to_do_is_an_error():

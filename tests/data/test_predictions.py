@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from pose_diffusion import metrics
 from pose_diffusion.data import predictions, schema
 from pose_diffusion.data.mixture import from_points
 from pose_diffusion.data.schema import tensor_values
-from pose_diffusion.data.sequence import Sequence
+from pose_diffusion.data.sequence import PoseSequence
 from pose_diffusion.errors import InputError, RunError
+from pose_diffusion.geometry import metrics
 
 ROWS = 6
 
@@ -24,7 +24,7 @@ def shard(truth: bool = True, rows: int = ROWS, seed: int = 0) -> pa.Table:
     mixture = from_points(rng.normal(0, 0.3, (rows, 17, 2)), 0.01)
     frame = np.arange(rows, dtype=np.int32)
     known = {"pose_3d": pose, "root_3d": pose[:, 0]} if truth else {}
-    return schema.to_table(Sequence("S9", "Walking 1", "cam", frame, mixture, 1000, 1002, **known))
+    return schema.to_table(PoseSequence("S9", "Walking 1", "cam", frame, mixture, 1000, 1002, **known))
 
 
 def poses(rows: int = ROWS, seed: int = 1) -> dict[str, np.ndarray]:

@@ -8,13 +8,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import torch
 
-from pose_diffusion import config_file, storage
-from pose_diffusion.bundle import save_bundle
-from pose_diffusion.config import Config, DiffusionConfig, ModelConfig
+from pose_diffusion import storage
+from pose_diffusion.config import Config, DiffusionConfig, ModelConfig, loading
 from pose_diffusion.data import predictions
 from pose_diffusion.data.manifest import Manifest
-from pose_diffusion.models.denoiser import Denoiser
-from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.inference.bundle import save_bundle
+from pose_diffusion.models.published.denoiser import Denoiser
+from pose_diffusion.models.published.graformer import Lifter
 from tests.data.poses import sequence, write_folder
 
 
@@ -38,7 +38,7 @@ def write_archive(folder: Path | str, files: int = 4, rows: int = 30, with_3d: b
 
 
 def settings(bundle: str, archive: Path | str, output: Path | str, *overrides: str) -> Config:
-    return config_file.load(
+    return loading.load(
         None, [f"infer.bundle={bundle}", f"infer.input={archive}", f"infer.output={output}", "infer.threads=1", *overrides]
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pose_diffusion.data.manifest import ShardFile
-from pose_diffusion.distributed.shard_lifter import ShardLifter
+from pose_diffusion.distributed.infer.shard_lifter import ShardLifter
 
 
 class Deadly(ShardLifter):

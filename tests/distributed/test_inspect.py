@@ -10,7 +10,8 @@ import sys
 import pytest
 from rich.console import Console
 
-from pose_diffusion import config_file, storage
+from pose_diffusion import storage
+from pose_diffusion.config import loading
 from pose_diffusion.distributed.inspect import inspect, rows_to_draw
 from pose_diffusion.errors import InputError
 from pose_diffusion.inspection.card import render
@@ -20,7 +21,7 @@ TRAIN, TEST = "split=train/part-00000.parquet", "split=test/part-00000.parquet"
 
 
 def settings(folder, *overrides: str):
-    return config_file.load(None, [f"inspect.input={folder}", *overrides])
+    return loading.load(None, [f"inspect.input={folder}", *overrides])
 
 
 @pytest.fixture
@@ -73,7 +74,7 @@ def test_a_split_that_is_not_there_is_refused(ray_session, folder):
 
 def test_a_folder_is_asked_for():
     with pytest.raises(InputError, match=r"key 'inspect\.input'"):
-        inspect(config_file.load(None, []))
+        inspect(loading.load(None, []))
 
 
 def test_the_job_does_not_hide_the_standard_librarys_module(repository):

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pose_diffusion.cli import VERBS, exit_code
 from pose_diffusion.config import Config, ReportConfig
 from pose_diffusion.data import predictions, schema
 from pose_diffusion.data.mixture import from_points
-from pose_diffusion.data.sequence import Sequence
-from pose_diffusion.distributed.job import exit_code
+from pose_diffusion.data.sequence import PoseSequence
 from pose_diffusion.distributed.report import report
 from pose_diffusion.report.build import build_report, publish
 from pose_diffusion.report.summary import Skipped
@@ -25,14 +24,13 @@ def write(path: Path, action: str, methods: tuple[str, ...] = ("lifter", "diffus
     pose = rng.normal(0, 0.3, (30, 17, 3)).astype(np.float32)
     mixture = from_points(pose[..., :2] / 4, 0.01)
     frame = np.arange(30, dtype=np.int32)
-    rows = schema.to_table(Sequence("S9", action, "c", frame, mixture, 1000, 1000, pose, pose[:, 0]))
+    rows = schema.to_table(PoseSequence("S9", action, "c", frame, mixture, 1000, 1000, pose, pose[:, 0]))
     predictions.write(str(path), predictions.build(rows, {m: pose + rng.normal(0, 0.03, pose.shape) for m in methods}))
     return str(path)
 
 
 def job(config: str, *overrides: str) -> int:
-    main = runpy.run_path(str(Path(__file__).parents[2] / "jobs" / "report.py"))["main"]
-    return exit_code(main, "", ("report", "ray"), [config, *overrides])
+    return exit_code(VERBS["report"], [config, *overrides])
 
 
 @pytest.fixture

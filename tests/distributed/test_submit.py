@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 from uploads import upload
 
-from pose_diffusion import config_file, storage
-from pose_diffusion.bundle import load_bundle
+from pose_diffusion import storage
+from pose_diffusion.config import loading
 from pose_diffusion.data import manifest as manifests
-from pose_diffusion.distributed.infer import infer
-from pose_diffusion.distributed.prepare import prepare
-from pose_diffusion.distributed.train import train
-from pose_diffusion.distributed.tune import tune
+from pose_diffusion.distributed.infer.driver import infer
+from pose_diffusion.distributed.prepare.driver import prepare
+from pose_diffusion.distributed.train.driver import train
+from pose_diffusion.distributed.tune.driver import tune
+from pose_diffusion.inference.bundle import load_bundle
 from pose_diffusion.report.table import table
 from tests.distributed.archives import write_archive, write_bundle
 from tests.distributed.raylets import Raylets, raylets, wait_for
@@ -78,7 +79,7 @@ def history(base: str) -> list[dict]:
 def test_submitted_jobs_give_the_table_of_a_local_run(
     cluster: Raylets, submitted, ray_session: None, repository: Path, s3_bucket: str, tmp_path: Path
 ) -> None:
-    local = config_file.load(str(repository / CONFIG[1]), settings(str(tmp_path)))
+    local = loading.load(str(repository / CONFIG[1]), settings(str(tmp_path)))
     prepare(local)
     train(local)
     expected = table(infer(local))
@@ -102,7 +103,7 @@ def test_a_submitted_search_comes_to_the_trials_of_a_local_one(
         rows = pq.read_table(io.BytesIO(storage.read_bytes(f"{base}/tune/trials.parquet"))).to_pylist()
         return [(row["diffusion.schedule"], row["status"], row["mpjpe"]) for row in rows]
 
-    local = config_file.load(str(repository / CONFIG[1]), search(str(tmp_path)))
+    local = loading.load(str(repository / CONFIG[1]), search(str(tmp_path)))
     prepare(local)
     tune(local)
     upload(tmp_path / "shards", f"{s3_bucket}/shards")
@@ -110,7 +111,7 @@ def test_a_submitted_search_comes_to_the_trials_of_a_local_one(
     print(cluster.logs("tune"))
     assert trials(s3_bucket) == trials(str(tmp_path))
     assert {status for _, status, _ in trials(s3_bucket)} == {"finished"}
-    best = config_file.load(f"{s3_bucket}/tune/best.yaml")
+    best = loading.load(f"{s3_bucket}/tune/best.yaml")
     assert best.diffusion.schedule == min(trials(s3_bucket), key=lambda trial: trial[2])[0]
 
 
@@ -170,7 +171,7 @@ def test_a_node_lost_in_mid_infer_costs_no_pose(
     def run(base: str, output: str) -> list[str]:
         return [f"infer.bundle={base}/bundle", f"infer.input={base}/archive", f"infer.output={output}", "infer.threads=1"]
 
-    undisturbed = infer(config_file.load(None, run(str(tmp_path), f"{tmp_path}/lifted")))
+    undisturbed = infer(loading.load(None, run(str(tmp_path), f"{tmp_path}/lifted")))
     for name in ("bundle", "archive"):
         upload(tmp_path / name, f"{s3_bucket}/{name}")
     name = "lost-infer" if replaced else "gone-infer"

@@ -9,29 +9,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pose_diffusion import config_file
-from pose_diffusion.camera import Camera
+from pose_diffusion.config import loading
 from pose_diffusion.data import mixture as gmm
 from pose_diffusion.data import shards
-from pose_diffusion.data.sequence import Sequence
-from pose_diffusion.data.sources import synthetic
+from pose_diffusion.data.sequence import PoseSequence
+from pose_diffusion.data.sources.motion import synthetic
+from pose_diffusion.geometry.camera import Camera
+from pose_diffusion.geometry.skeleton import FLIP, JOINTS
+from pose_diffusion.inspection.dataset_stats import DatasetStats
 from pose_diffusion.inspection.findings import findings
 from pose_diffusion.inspection.measure import measure
-from pose_diffusion.inspection.partial import Partial
-from pose_diffusion.skeleton import FLIP, JOINTS
 
 FLIPPED = list(FLIP)
 ARMS = [FLIP[j] if j > 10 else j for j in range(17)]
 
 
 @pytest.fixture(scope="module")
-def clean() -> tuple[list[Sequence], dict[str, Camera]]:
+def clean() -> tuple[list[PoseSequence], dict[str, Camera]]:
     """Walking and more before four cameras, and the cameras."""
-    source = synthetic.clips(config_file.load(None, ["synthetic.subjects=[S1, S9]", "synthetic.frames=60"]))
+    source = synthetic.clips(loading.load(None, ["synthetic.subjects=[S1, S9]", "synthetic.frames=60"]))
     return [clip.load() for clip in source.clips], {name: Camera.from_dict(c) for name, c in source.cameras.items()}
 
 
-Change = Callable[[Sequence], Sequence]
+Change = Callable[[PoseSequence], PoseSequence]
 
 
 def inspected(folder: Path, clean, change: Change, with_cameras: bool = True) -> list[str]:
@@ -43,7 +43,7 @@ def inspected(folder: Path, clean, change: Change, with_cameras: bool = True) ->
 def means(change: Callable[[np.ndarray], np.ndarray]) -> Change:
     """A change of the kernels' means, (T, 17, K, 2)."""
 
-    def changed(sequence: Sequence) -> Sequence:
+    def changed(sequence: PoseSequence) -> PoseSequence:
         mixture = sequence.mixture.copy()
         mixture[..., gmm.MEAN] = change(mixture[..., gmm.MEAN])
         return dataclasses.replace(sequence, mixture=mixture)
@@ -51,20 +51,20 @@ def means(change: Callable[[np.ndarray], np.ndarray]) -> Change:
     return changed
 
 
-def flat(order: list[int]) -> Change:
+def stats_2d(order: list[int]) -> Change:
     return lambda sequence: dataclasses.replace(sequence, mixture=sequence.mixture[:, order])
 
 
-def solid(order: list[int]) -> Change:
+def stats_3d(order: list[int]) -> Change:
     return lambda sequence: dataclasses.replace(sequence, pose_3d=sequence.pose_3d[:, order])
 
 
-def without_3d(sequence: Sequence) -> Sequence:
+def without_3d(sequence: PoseSequence) -> PoseSequence:
     return dataclasses.replace(sequence, pose_3d=None, root_3d=None)
 
 
 def both(*changes: Change) -> Change:
-    def changed(sequence: Sequence) -> Sequence:
+    def changed(sequence: PoseSequence) -> PoseSequence:
         for change in changes:
             sequence = change(sequence)
         return sequence
@@ -79,23 +79,23 @@ def test_a_clean_set_has_no_warning(tmp_path, clean, change, with_cameras):
 
 
 def test_a_left_right_swap_of_everything_is_found(tmp_path, clean):
-    found = inspected(tmp_path, clean, both(flat(FLIPPED), solid(FLIPPED)))
+    found = inspected(tmp_path, clean, both(stats_2d(FLIPPED), stats_3d(FLIPPED)))
     assert len(found) == 1
     assert found[0].startswith("2D and 3D: left and right are swapped, or the poses mirrored: knees bend backward in")
 
 
 @pytest.mark.parametrize("with_cameras", [True, False])
 def test_a_left_right_swap_of_2d_is_found(tmp_path, clean, with_cameras):
-    assert inspected(tmp_path, clean, flat(FLIPPED), with_cameras)[0].startswith("2D: left and right are swapped")
+    assert inspected(tmp_path, clean, stats_2d(FLIPPED), with_cameras)[0].startswith("2D: left and right are swapped")
 
 
 def test_a_left_right_swap_of_3d_is_found(tmp_path, clean):
-    assert inspected(tmp_path, clean, solid(FLIPPED))[0].startswith("3D: left and right are swapped: knees bend backward")
+    assert inspected(tmp_path, clean, stats_3d(FLIPPED))[0].startswith("3D: left and right are swapped: knees bend backward")
 
 
 @pytest.mark.parametrize("drop", [lambda s: s, without_3d], ids=["with 3D", "without 3D"])
 def test_arms_swapped_against_legs_are_found(tmp_path, clean, drop):
-    assert "left and right of arms or legs are swapped" in inspected(tmp_path, clean, both(flat(ARMS), drop))[0]
+    assert "left and right of arms or legs are swapped" in inspected(tmp_path, clean, both(stats_2d(ARMS), drop))[0]
 
 
 def as_coco(pose: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ def as_coco(pose: np.ndarray) -> np.ndarray:
 
 
 def test_the_joint_order_of_another_tool_is_found_and_named(tmp_path, clean):
-    def change(sequence: Sequence) -> Sequence:
+    def change(sequence: PoseSequence) -> PoseSequence:
         return dataclasses.replace(without_3d(sequence), mixture=as_coco(sequence.mixture))
 
     found = inspected(tmp_path, clean, change)
@@ -116,18 +116,18 @@ def test_the_joint_order_of_another_tool_is_found_and_named(tmp_path, clean):
 @pytest.mark.parametrize("seed", range(3))
 def test_joints_in_any_order_are_found(tmp_path, clean, seed):
     order = np.random.default_rng(seed).permutation(17).tolist()
-    assert "wrong joint order" in inspected(tmp_path, clean, both(flat(order), solid(order)))[0]
+    assert "wrong joint order" in inspected(tmp_path, clean, both(stats_2d(order), stats_3d(order)))[0]
 
 
 @pytest.mark.parametrize("drop", [lambda s: s, without_3d], ids=["with 3D", "without 3D"])
 def test_knees_in_the_place_of_feet_are_found(tmp_path, clean, drop):
     order = [0, 1, 3, 2, 4, 6, 5, *range(7, 17)]
-    assert "wrong joint order" in inspected(tmp_path, clean, both(flat(order), solid(order), drop))[0]
+    assert "wrong joint order" in inspected(tmp_path, clean, both(stats_2d(order), stats_3d(order), drop))[0]
 
 
 @pytest.mark.parametrize(("factor", "unit"), [(1000, "millimetres"), (100, "centimetres"), (7, "another unit")])
 def test_units_that_are_not_metres_are_found(tmp_path, clean, factor, unit):
-    def change(sequence: Sequence) -> Sequence:
+    def change(sequence: PoseSequence) -> PoseSequence:
         return dataclasses.replace(sequence, pose_3d=sequence.pose_3d * factor, root_3d=sequence.root_3d * factor)
 
     assert any(f"{unit} for metres?" in line for line in inspected(tmp_path, clean, change))
@@ -143,7 +143,7 @@ def test_pixels_that_were_not_normalised_are_found(tmp_path, clean):
 
 
 def test_sigmas_in_pixels_are_found(tmp_path, clean):
-    def change(sequence: Sequence) -> Sequence:
+    def change(sequence: PoseSequence) -> PoseSequence:
         mixture = sequence.mixture.copy()
         mixture[..., gmm.SIGMA] *= 500
         return dataclasses.replace(sequence, mixture=mixture)
@@ -175,7 +175,7 @@ def test_people_upside_down_are_found(tmp_path, clean, what):
 
 
 def test_an_uneven_body_is_found(tmp_path, clean):
-    def change(sequence: Sequence) -> Sequence:
+    def change(sequence: PoseSequence) -> PoseSequence:
         pose = sequence.pose_3d.copy()
         pose[:, 3] = pose[:, 2] + 1.3 * (pose[:, 3] - pose[:, 2])
         return dataclasses.replace(sequence, pose_3d=pose)
@@ -187,7 +187,7 @@ def test_an_uneven_body_is_found(tmp_path, clean):
 
 
 def test_bones_that_change_their_length_are_found(tmp_path, clean):
-    def change(sequence: Sequence) -> Sequence:
+    def change(sequence: PoseSequence) -> PoseSequence:
         scale = np.random.default_rng(0).uniform(0.5, 1.5, (len(sequence), 1, 1)).astype(np.float32)
         return dataclasses.replace(sequence, pose_3d=sequence.pose_3d * scale)
 
@@ -198,7 +198,7 @@ def test_bones_that_change_their_length_are_found(tmp_path, clean):
 def test_3d_that_does_not_belong_to_the_2d_is_found(tmp_path, clean, with_cameras):
     other = clean[0][8]
 
-    def change(sequence: Sequence) -> Sequence:
+    def change(sequence: PoseSequence) -> PoseSequence:
         turned = (
             other.pose_3d[::-1] * np.array([-1, 1, -1], np.float32) @ np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float32)
         )
@@ -213,7 +213,7 @@ def test_a_shifted_camera_is_found(tmp_path, clean):
 
 
 def test_frozen_frames_are_found(tmp_path, clean):
-    def change(sequence: Sequence) -> Sequence:
+    def change(sequence: PoseSequence) -> PoseSequence:
         mixture, pose = sequence.mixture.copy(), sequence.pose_3d.copy()
         mixture[30:40], pose[30:40] = mixture[30], pose[30]
         return dataclasses.replace(sequence, mixture=mixture, pose_3d=pose)
@@ -224,7 +224,7 @@ def test_frozen_frames_are_found(tmp_path, clean):
 
 
 def test_frames_out_of_order_are_found(tmp_path, clean):
-    def change(sequence: Sequence) -> Sequence:
+    def change(sequence: PoseSequence) -> PoseSequence:
         frame = sequence.frame.copy()
         frame[10] = frame[9]
         return dataclasses.replace(sequence, frame=frame)
@@ -234,9 +234,9 @@ def test_frames_out_of_order_are_found(tmp_path, clean):
 
 def test_files_that_are_there_twice_are_found(tmp_path, clean):
     shards.write(str(tmp_path), "part.parquet", "train", clean[0])
-    total = Partial()
+    total = DatasetStats()
     for _ in range(2):
-        total.absorb(measure(f"{tmp_path}/part.parquet", clean[1], None, []))
+        total.merge(measure(f"{tmp_path}/part.parquet", clean[1], None, []))
     found = findings(total)
     assert "has frame 0 twice" in found[0]
     assert "50% of the poses are there more than once" in found[1]

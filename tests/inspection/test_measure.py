@@ -7,13 +7,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pose_diffusion.camera import h36m_cameras
 from pose_diffusion.data import mixture as gmm
 from pose_diffusion.data import shards
 from pose_diffusion.errors import InputError
+from pose_diffusion.geometry.camera import h36m_cameras
 from pose_diffusion.inspection import measure as module
+from pose_diffusion.inspection.dataset_stats import DatasetStats, Sketch, histogram, quantile
 from pose_diffusion.inspection.measure import measure
-from pose_diffusion.inspection.partial import Partial, Sketch, histogram, quantile
 from tests.data.poses import sequence
 
 
@@ -27,7 +27,7 @@ def test_parts_of_a_file_add_up_to_the_whole(tmp_path, monkeypatch):
     whole = measure(path, {}, 5.0, [])
     monkeypatch.setattr(module, "_CHUNK", 7)
     parts = measure(path, {}, 5.0, [])
-    for one, other in ((whole.flat, parts.flat), (whole.all_solid, parts.all_solid)):
+    for one, other in ((whole.stats_2d, parts.stats_2d), (whole.all_stats_3d, parts.all_stats_3d)):
         for field in dataclasses.fields(one):
             np.testing.assert_allclose(getattr(one, field.name), getattr(other, field.name), rtol=1e-9)
     np.testing.assert_array_equal(whole.sketch.hashes, parts.sketch.hashes)
@@ -36,12 +36,12 @@ def test_parts_of_a_file_add_up_to_the_whole(tmp_path, monkeypatch):
 def test_files_add_up_to_the_set(tmp_path):
     one, two = sequence(rows=30), sequence("S2", rows=25)
     together = measure(write(tmp_path, one, two), {}, None, [])
-    apart = Partial()
+    apart = DatasetStats()
     for number, part in enumerate((one, two)):
-        apart.absorb(measure(write(tmp_path, part, name=f"{number}.parquet"), {}, None, []))
-    np.testing.assert_allclose(apart.flat.bones, together.flat.bones)
-    assert apart.solid.keys() == together.solid.keys() == {"S1", "S2"}
-    assert apart.stretches == together.stretches
+        apart.merge(measure(write(tmp_path, part, name=f"{number}.parquet"), {}, None, []))
+    np.testing.assert_allclose(apart.stats_2d.bones, together.stats_2d.bones)
+    assert apart.stats_3d.keys() == together.stats_3d.keys() == {"S1", "S2"}
+    assert apart.frame_ranges == together.frame_ranges
 
 
 def test_frozen_frames_are_counted_across_parts_but_not_across_sequences(tmp_path, monkeypatch):
@@ -51,7 +51,7 @@ def test_frozen_frames_are_counted_across_parts_but_not_across_sequences(tmp_pat
     still.pose_3d[:] = still.pose_3d[0]
     again = dataclasses.replace(still, subject="S2")
     found = measure(write(tmp_path, still, again), {}, None, [])
-    assert found.flat.frozen == 18 and found.all_solid.frozen == 18
+    assert found.stats_2d.frozen == 18 and found.all_stats_3d.frozen == 18
 
 
 def test_missing_joints_are_those_as_wide_as_prepare_made_them(tmp_path):
@@ -59,7 +59,7 @@ def test_missing_joints_are_those_as_wide_as_prepare_made_them(tmp_path):
     one.mixture[..., gmm.SIGMA] = 0.01  # 5 px of 1000
     one.mixture[:3, 7, :, gmm.SIGMA] = 0.1
     found = measure(write(tmp_path, one), {}, 50.0, [])
-    assert found.flat.wide.tolist() == [3 if joint == 7 else 0 for joint in range(17)]
+    assert found.stats_2d.wide.tolist() == [3 if joint == 7 else 0 for joint in range(17)]
 
 
 def test_reprojection_is_measured_in_pixels(tmp_path):
@@ -75,7 +75,7 @@ def test_reprojection_is_measured_in_pixels(tmp_path):
 
 
 def test_poses_without_3d_have_no_bones(tmp_path):
-    assert measure(write(tmp_path, sequence(with_3d=False)), {}, None, []).solid == {}
+    assert measure(write(tmp_path, sequence(with_3d=False)), {}, None, []).stats_3d == {}
 
 
 def test_the_wanted_rows_are_kept_to_draw(tmp_path):
@@ -106,7 +106,7 @@ def test_values_beyond_the_histogram_are_counted():
 def test_a_sketch_counts_repeated_poses_exactly_while_they_are_few():
     hashes = np.random.default_rng(0).integers(0, 2**63, 1000, dtype=np.uint64)
     sketch = Sketch.of(hashes)
-    sketch.absorb(Sketch.of(hashes[:250]))
+    sketch.merge(Sketch.of(hashes[:250]))
     assert sketch.repeated == pytest.approx(250 / 1250)
 
 
@@ -115,7 +115,7 @@ def test_a_sketch_estimates_repeated_poses_of_many_in_bounded_memory():
     sketch = Sketch()
     for _ in range(5):
         hashes = rng.integers(0, 2**63, 60_000, dtype=np.uint64)
-        sketch.absorb(Sketch.of(hashes))
-        sketch.absorb(Sketch.of(hashes[:20_000]))
+        sketch.merge(Sketch.of(hashes))
+        sketch.merge(Sketch.of(hashes[:20_000]))
     assert len(sketch.hashes) == 1 << 16
     assert sketch.repeated == pytest.approx(0.25, abs=0.01)

@@ -8,8 +8,8 @@ import io
 import numpy as np
 from PIL import Image
 
+from pose_diffusion.inspection.dataset_stats import Sample
 from pose_diffusion.inspection.pages import POSES_A_PAGE, pages
-from pose_diffusion.inspection.partial import Sample
 
 
 def sample(number: int = 0, with_3d: bool = True) -> Sample:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pose_diffusion.data import predictions, schema
 from pose_diffusion.data.mixture import from_points
-from pose_diffusion.data.sequence import Sequence
+from pose_diffusion.data.sequence import PoseSequence
 
 # (subject, action, camera, frames, stride); whole names differ where a prefix would not tell them apart.
 SEQUENCES = (
@@ -54,7 +54,7 @@ def table(
         mixture = from_points(pose[..., :2] / 2.5, 0.01)
         frame = (np.arange(frames) * stride).astype(np.int32)
         known = {"pose_3d": pose, "root_3d": pose[:, 0] + np.float32([0, 0, 5])} if truth else {}
-        rows.append(schema.to_table(Sequence(subject, names(action), camera, frame, mixture, 1000, 1002, **known)))
+        rows.append(schema.to_table(PoseSequence(subject, names(action), camera, frame, mixture, 1000, 1002, **known)))
         poses.append(pose)
     pose = np.concatenate(poses)
     size = rng.gamma(3, 1 / 3, (len(pose), 1, 1))

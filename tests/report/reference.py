@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pose_diffusion import metrics
 from pose_diffusion.data.schema import tensor_values
+from pose_diffusion.geometry import metrics
 
 METHODS = ("lifter", "diffusion")
 POSES = {"lifter": "lifter_3d", "diffusion": "pose_3d"}

@@ -11,9 +11,9 @@ from pose_diffusion import storage
 from pose_diffusion.data import predictions
 from pose_diffusion.data.schema import tensor_values
 from pose_diffusion.errors import InputError
-from pose_diffusion.report import clips
+from pose_diffusion.report import playback
 from pose_diffusion.report.build import build_report, publish
-from pose_diffusion.report.gallery import Clip
+from pose_diffusion.report.gallery import Excerpt
 from pose_diffusion.report.summary import Skipped
 
 
@@ -52,7 +52,7 @@ def test_a_bad_file_ends_the_report_with_its_name(run: Run) -> None:
 
 def test_a_clip_holds_the_rows_it_names(run: Run) -> None:
     rows = table()
-    clip = clips.read(Clip(-10, "S11", "Walking 2", "c2", run(rows)[0], 85), "diffusion")
+    clip = playback.read(Excerpt(-10, "S11", "Walking 2", "c2", run(rows)[0], 85), "diffusion")
     assert clip["frames"] == rows["frame"].to_pylist()[85:95]
     poses = np.reshape(clip["pose_3d"], (10, 17, 3))
     np.testing.assert_allclose(poses, 1000 * tensor_values(rows["pose_3d"])[85:95], atol=0.51)
@@ -61,7 +61,7 @@ def test_a_clip_holds_the_rows_it_names(run: Run) -> None:
 
 
 def test_a_clip_without_truth_has_neither_truth_nor_errors(run: Run) -> None:
-    clip = clips.read(Clip(-5, "S9", "Sitting 1", "c1", run(table(truth=False))[0], 0), "diffusion")
+    clip = playback.read(Excerpt(-5, "S9", "Sitting 1", "c1", run(table(truth=False))[0], 0), "diffusion")
     assert clip["truth"] is None
     assert clip["error_mm"] is None
 

@@ -8,7 +8,7 @@ from fakes import Run, table
 from pose_diffusion.data.manifest import action_name
 from pose_diffusion.data.schema import tensor_values
 from pose_diffusion.report.gallery import Gallery
-from pose_diffusion.report.partial import merge, summarise
+from pose_diffusion.report.report_stats import merge, summarise
 
 
 def gallery(paths: list[str]) -> Gallery:
@@ -53,12 +53,12 @@ def test_order_of_files_changes_no_example(run: Run) -> None:
     for name in ("best", "worst"):
         assert [e.order for e in getattr(one, name)] == [e.order for e in getattr(other, name)]
     assert {k: e.order for k, e in one.middle.items()} == {k: e.order for k, e in other.middle.items()}
-    assert one.clips == other.clips
+    assert one.excerpts == other.excerpts
 
 
-def test_clips_are_the_longest_of_each_action(run: Run) -> None:
-    clips = gallery(run(table())).clips
-    assert {action: clip.rows for action, clip in clips.items()} == {
+def test_excerpts_are_the_longest_of_each_action(run: Run) -> None:
+    excerpts = gallery(run(table())).excerpts
+    assert {action: excerpt.rows for action, excerpt in excerpts.items()} == {
         "Walking": 40,
         "Sitting": 31,
         "SittingDown": 12,
@@ -69,4 +69,4 @@ def test_clips_are_the_longest_of_each_action(run: Run) -> None:
 def test_without_truth_there_are_clips_but_no_examples(run: Run) -> None:
     found = gallery(run(table(truth=False)))
     assert not (found.best or found.worst or found.middle)
-    assert len(found.clips) == 4
+    assert len(found.excerpts) == 4

@@ -11,7 +11,7 @@ from fakes import table, write
 
 from pose_diffusion.report.build import assemble, build_report
 from pose_diffusion.report.page import page
-from pose_diffusion.report.partial import merge, of_table
+from pose_diffusion.report.report_stats import merge, of_table
 from pose_diffusion.report.summary import Skipped, report_dict
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'> $x_$ {{data}} \u2028 &amp; 1"

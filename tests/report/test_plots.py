@@ -10,7 +10,7 @@ from fakes import Run, table
 
 from pose_diffusion.report import plots
 from pose_diffusion.report.gallery import Example
-from pose_diffusion.report.partial import merge, summarise
+from pose_diffusion.report.report_stats import merge, summarise
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from fakes import table
 
 from pose_diffusion.data import predictions, schema
 from pose_diffusion.data.mixture import from_points
-from pose_diffusion.data.sequence import Sequence
-from pose_diffusion.report.partial import merge, of_table
+from pose_diffusion.data.sequence import PoseSequence
+from pose_diffusion.report.report_stats import merge, of_table
 from pose_diffusion.report.summary import report_dict
 
 
@@ -18,7 +18,7 @@ def spread_of(sigma_m: np.ndarray, claimed: float, seed: int = 0) -> dict:
     rows = len(sigma_m)
     pose = np.zeros((rows, 17, 3), np.float32)
     mixture = from_points(np.zeros((rows, 17, 2)), 0.01)
-    sequence = Sequence("S9", "Walking", "c", np.arange(rows, dtype=np.int32), mixture, 1000, 1000, pose, pose[:, 0])
+    sequence = PoseSequence("S9", "Walking", "c", np.arange(rows, dtype=np.int32), mixture, 1000, 1000, pose, pose[:, 0])
     error = rng.normal(0, 1, pose.shape) * sigma_m[:, None, None]
     error[:, 0] = 0
     spread = np.repeat(1000 * sigma_m[:, None] * 3**0.5 * claimed, 17, 1)

@@ -13,7 +13,7 @@ from fakes import Run, table
 from pose_diffusion.data import predictions
 from pose_diffusion.data.schema import tensor_values
 from pose_diffusion.errors import InputError
-from pose_diffusion.report.partial import merge, of_table, summarise
+from pose_diffusion.report.report_stats import merge, of_table, summarise
 from pose_diffusion.report.summary import FIGURES, Skipped, report_dict
 
 ACTIONS = ("Photo", "Sitting", "SittingDown", "Walking")

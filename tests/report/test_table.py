@@ -5,7 +5,7 @@ import pytest
 from fakes import table as rows
 
 from pose_diffusion.report import table as tables
-from pose_diffusion.report.partial import merge, of_table
+from pose_diffusion.report.report_stats import merge, of_table
 from pose_diffusion.report.summary import report_dict
 from pose_diffusion.report.table import table
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pose_diffusion.report.velocity import Track, tracks
+from pose_diffusion.report.velocity import VelocityErrors, velocity_errors
 
 
 def errors(rows: int, seed: int = 0) -> np.ndarray:
@@ -15,8 +15,8 @@ def speed(error: np.ndarray, before: int, after: int) -> float:
     return float(1000 * np.linalg.norm(error[after, 0] - error[before, 0], axis=-1).mean())
 
 
-def track(error: np.ndarray, frame: list[int]) -> Track:
-    return tracks(error, np.array(frame), np.zeros(len(frame), int))[0]
+def track(error: np.ndarray, frame: list[int]) -> VelocityErrors:
+    return velocity_errors(error, np.array(frame), np.zeros(len(frame), int))[0]
 
 
 def test_a_gap_in_a_sequence_is_left_out() -> None:
@@ -40,9 +40,9 @@ def test_frames_that_go_back_do_not_make_a_step() -> None:
 
 def test_stretches_in_several_files_join_in_the_order_of_their_frames() -> None:
     error = errors(6)
-    joined = Track()
+    joined = VelocityErrors()
     for rows in ([4, 5], [0, 1], [2, 3]):
-        joined.absorb(track(error[rows], rows))
+        joined.merge(track(error[rows], rows))
     count, total = joined.total()
     assert count == 5
     assert total == pytest.approx(sum(speed(error, i, i + 1) for i in range(5)))
@@ -54,13 +54,13 @@ def test_one_frame_has_no_velocity() -> None:
 
 def test_sequences_side_by_side_are_not_compared() -> None:
     error = errors(4)
-    found = tracks(error, np.array([0, 1, 2, 3]), np.array([0, 0, 1, 1]))
+    found = velocity_errors(error, np.array([0, 1, 2, 3]), np.array([0, 0, 1, 1]))
     assert found[0].total()[1] == pytest.approx(speed(error, 0, 1))
     assert found[1].total()[1] == pytest.approx(speed(error, 2, 3))
 
 
 def test_total_can_be_asked_twice() -> None:
-    joined = Track()
-    joined.absorb(track(errors(2), [0, 1]))
-    joined.absorb(track(errors(2, 1), [2, 3]))
+    joined = VelocityErrors()
+    joined.merge(track(errors(2), [0, 1]))
+    joined.merge(track(errors(2, 1), [2, 3]))
     assert joined.total() == pytest.approx(joined.total())

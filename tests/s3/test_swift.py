@@ -18,8 +18,9 @@ import pytest
 from s3fs import S3FileSystem
 from uploads import upload
 
-from pose_diffusion import config_file, storage
-from pose_diffusion.distributed.preflight import preflight
+from pose_diffusion import storage
+from pose_diffusion.config import loading
+from pose_diffusion.distributed.cluster.preflight import preflight
 from pose_diffusion.errors import InputError
 from tests.distributed.archives import hashes, write_bundle
 from tests.s3 import swift
@@ -93,7 +94,7 @@ def test_a_listing_of_more_than_a_page_is_whole(folder: str) -> None:
 
 def test_wrong_keys_and_missing_buckets_are_told(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def look(path: str) -> None:
-        preflight(config_file.load(None, [f"infer.output={path}"]), ("infer",))
+        preflight(loading.load(None, [f"infer.output={path}"]), ("infer",))
 
     look(folder)
     with pytest.raises(InputError, match="no such bucket 'absent'"):

@@ -2,7 +2,7 @@
 
 import torch
 
-from pose_diffusion import skeleton
+from pose_diffusion.geometry import skeleton
 from pose_diffusion.training.batch import make_batch
 
 

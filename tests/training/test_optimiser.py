@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from pose_diffusion.config import ModelConfig, TrainConfig
-from pose_diffusion.config_file import load
+from pose_diffusion.config.loading import load
 from pose_diffusion.errors import InputError
-from pose_diffusion.models.denoiser import Denoiser
-from pose_diffusion.models.graformer import Lifter
+from pose_diffusion.models.published.denoiser import Denoiser
+from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.training.ema import Ema
 from pose_diffusion.training.muon import Muon, orthogonal
 from pose_diffusion.training.optimiser import build_optimiser

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from pose_diffusion import config_file, metrics
+from pose_diffusion.config import loading
+from pose_diffusion.geometry import metrics
 from pose_diffusion.training import stages
 from pose_diffusion.training.batch import Batch
 
@@ -23,7 +24,7 @@ class Answer(nn.Module):
 
 
 def config(*overrides):
-    return config_file.load(None, ["model.width=8", "model.layers=1", "model.heads=2", *overrides])
+    return loading.load(None, ["model.width=8", "model.layers=1", "model.heads=2", *overrides])
 
 
 @pytest.fixture
@@ -113,12 +114,12 @@ def test_evaluation_sums_the_errors_over_poses(batch):
 
 
 def test_the_published_learning_rate_falls_in_steps():
-    settings = config("train.decay=0.9", "train.decay_epochs=60", "train.learning_rate=0.001")
+    settings = config("train.lr_decay=0.9", "train.lr_decay_epochs=60", "train.learning_rate=0.001")
     rates = [stages.learning_rate(settings, epoch, 800) for epoch in (0, 59.9, 60, 120)]
     assert rates == pytest.approx([1e-3, 1e-3, 9e-4, 8.1e-4])
 
 
 def test_the_annealed_learning_rate_ends_at_zero():
-    settings = config("train.anneal=cosine", "train.learning_rate=0.001")
+    settings = config("train.lr_schedule=cosine", "train.learning_rate=0.001")
     rates = [stages.learning_rate(settings, epoch, 10) for epoch in (0, 5, 10)]
     assert rates == pytest.approx([1e-3, 5e-4, 0], abs=1e-9)

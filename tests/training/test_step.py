@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pose_diffusion import config_file
+from pose_diffusion.config import loading
 from pose_diffusion.training import stages
 from pose_diffusion.training.batch import Batch
 from pose_diffusion.training.ema import Ema
@@ -16,13 +16,13 @@ from pose_diffusion.training.update import Update
 
 def total_losses(kind: str, precision: str) -> list[float]:
     """Of three steps on one batch, with the same weights and draws for each precision."""
-    config = config_file.load(None, ["model.width=8", "model.layers=1", "model.heads=2", f"train.precision={precision}"])
+    config = loading.load(None, ["model.width=8", "model.layers=1", "model.heads=2", f"train.precision={precision}"])
     stage = next(one for one in stages.stages(config) if one.name == kind)
     torch.manual_seed(0)
     network = stage.build(config.model).train()
     xyz = torch.randn(16, 17, 3)
     batch = Batch(torch.randn(16, 17, 2), torch.full((16, 17, 2), 0.05), xyz - xyz[:, :1])
-    update = Update(network, build_optimiser(network, config.train), Ema(network, config.train.ema), config.train)
+    update = Update(network, build_optimiser(network, config.train), Ema(network, config.train.ema_decay), config.train)
     generator = torch.Generator().manual_seed(0)
     return [step(stage, network, update, batch, config, generator).item() for _ in range(3)]
 

@@ -7,8 +7,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from pose_diffusion import config_file
-from pose_diffusion.config import Config, TuneConfig
+from pose_diffusion.config import Config, TuneConfig, loading
 from pose_diffusion.tuning import space as spaces
 from pose_diffusion.tuning.search import Search, line
 from pose_diffusion.tuning.trials import Trial
@@ -19,7 +18,7 @@ SPACE = {"diffusion.beta_end": {"loguniform": [1e-3, 1e-2]}, "diffusion.steps": 
 def settings(folder, **tune) -> Config:
     values = {"output": str(folder), "trials": 2, "algorithm": "random", "space": SPACE, **tune}
     train = {"denoiser_epochs": 3, "lifter_epochs": 7, "holdout_poses": 5}
-    return config_file.from_dict({"tune": values, "train": train, "model": {"width": 8, "heads": 2}})
+    return loading.from_dict({"tune": values, "train": train, "model": {"width": 8, "heads": 2}})
 
 
 def open_search(folder, said=None, **tune) -> Search:
@@ -138,7 +137,7 @@ def test_the_best_config_is_whole_and_trains_with_final_epochs_beside_the_search
         trial = search.next()
         ran(search, trial, error, error, error)
         search.finish(trial.id)
-    config = config_file.load(str(tmp_path / "best.yaml"))
+    config = loading.load(str(tmp_path / "best.yaml"))
     assert config.diffusion.beta_end == search.journal["0002"].settings["diffusion.beta_end"]
     assert config.train.output == str(tmp_path / "best")
     assert (config.train.denoiser_epochs, config.train.lifter_epochs) == (30, 7)

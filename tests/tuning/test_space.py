@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pose_diffusion import config_file
-from pose_diffusion.config import Config
+from pose_diffusion.config import Config, loading
 from pose_diffusion.errors import InputError
 from pose_diffusion.tuning import space as spaces
 from pose_diffusion.tuning.space import Space, apply
@@ -17,7 +16,7 @@ from pose_diffusion.tuning.space import Space, apply
 def parse(space: dict, **sections: dict) -> Space:
     values = dict(sections)
     values["tune"] = {**values.get("tune", {}), "space": space}
-    return spaces.parse(config_file.from_dict(values))
+    return spaces.parse(loading.from_dict(values))
 
 
 def test_values_become_what_the_config_makes_of_them():
@@ -67,7 +66,7 @@ def test_sampling_alone_can_be_searched_by_its_keys():
 @pytest.mark.parametrize("name", ["tune", "tune_size", "tune_sampling"])
 def test_the_shipped_spaces_hold_nothing_that_the_config_refuses(name):
     configs = Path(__file__).resolve().parents[2] / "configs"
-    assert spaces.parse(config_file.load(str(configs / f"{name}.yaml"))).size > 100
+    assert spaces.parse(loading.load(str(configs / f"{name}.yaml"))).size > 100
 
 
 @pytest.mark.parametrize(
@@ -140,4 +139,4 @@ def test_the_size_of_a_given_lifter_cannot_be_searched():
 
 def test_a_space_of_the_wrong_shape_is_refused_by_the_config():
     with pytest.raises(InputError, match=r"key 'tune\.space\.model\.width'"):
-        config_file.from_dict({"tune": {"space": {"model.width": [32, 64]}}})
+        loading.from_dict({"tune": {"space": {"model.width": [32, 64]}}})

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from pose_diffusion.data.heatmaps.maximisation import PIXEL_VARIANCE, Mixture, climb, density_of, step
-from pose_diffusion.data.heatmaps.starts import searched
+from pose_diffusion.data.heatmaps.expectation_maximisation import PIXEL_VARIANCE, Mixture, climb, density_of, step
+from pose_diffusion.data.heatmaps.initialisation import searched
 
 FITTED, EMPTY, FLAT, SINGLE = 0, 1, 2, 3
 KINDS = {EMPTY: "empty", FLAT: "flat", SINGLE: "single_pixel"}

@@ -6,25 +6,21 @@ from collections.abc import Callable
 
 from pose_diffusion.config import Config, SourceName
 from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import (
+from pose_diffusion.data.sources.benchmarks import human36m, mmpose3d, mpi_inf_3dhp
+from pose_diffusion.data.sources.detections import (
     alphapose,
-    asf_amc,
-    bvh,
     coco,
     detectron2,
     heatmaps,
-    human36m,
     mediapipe,
     mmpose,
-    mmpose3d,
-    mpi_inf_3dhp,
     openpose,
-    synthetic,
-    table,
     videopose3d,
 )
-from pose_diffusion.data.sources.archive import Archive
-from pose_diffusion.data.sources.mocap import Motions
+from pose_diffusion.data.sources.detections.archive import Archive
+from pose_diffusion.data.sources.detections.tables import table
+from pose_diffusion.data.sources.motion import asf_amc, bvh, synthetic
+from pose_diffusion.data.sources.motion.mocap import Motions
 from pose_diffusion.data.sources.parsing import Run, in_turn
 
 SOURCES: dict[SourceName, Callable[[Config], Source | Archive | Motions]] = {

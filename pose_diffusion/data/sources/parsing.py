@@ -17,7 +17,7 @@ import numpy as np
 from pose_diffusion import storage
 from pose_diffusion.config import Config
 from pose_diffusion.errors import InputError
-from pose_diffusion.progress import Progress
+from pose_diffusion.runtime.progress import Progress
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")

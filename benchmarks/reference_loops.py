@@ -1,0 +1,124 @@
+"""The bare loops that jobs are held against: training step and sampler, over and over, with the data in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from benchmarks.memory import memory_mib
+from benchmarks.timing import matmul_peak
+from pose_diffusion.config import Config
+from pose_diffusion.data import mixture as mixtures
+from pose_diffusion.inference.lifting import lift
+from pose_diffusion.models.published.denoiser import Denoiser
+from pose_diffusion.models.published.graformer import Lifter
+from pose_diffusion.models.published.networks import Networks
+from pose_diffusion.training import stages
+from pose_diffusion.training.batch import make_batch
+from pose_diffusion.training.ema import Ema
+from pose_diffusion.training.optimiser import build_optimiser
+from pose_diffusion.training.step import micro_batch, step
+from pose_diffusion.training.update import Update
+
+KERNELS = 5
+
+
+@dataclass(frozen=True)
+class Rate:
+    """a_second: poses (or GFLOP) a second of one process. memory_mib: the most it held in its own memory."""
+
+    a_second: float
+    memory_mib: float
+
+
+def poses(rows: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random mixtures (rows, 17, 5, 5) and poses (rows, 17, 3), minus the pelvis."""
+    generator = torch.Generator().manual_seed(seed)
+    kernels = torch.rand(rows, 17, KERNELS, 5, generator=generator)
+    pose = 0.3 * torch.randn(rows, 17, 3, generator=generator)
+    return torch.from_numpy(mixtures.normalise(kernels.numpy())), pose - pose[:, :1]
+
+
+def training(config: Config, device: torch.device) -> Callable[[], int]:
+    """A call that trains the denoiser on one batch of a worker and returns its size."""
+    torch.manual_seed(0)
+    (stage,) = (one for one in stages.stages(config) if one.name == "denoiser")
+    network = stage.build(config.model).to(device).train()
+    optimiser, ema = build_optimiser(network, config.train), Ema(network, config.train.ema_decay)
+    update = Update(network, optimiser, ema, config.train)
+    generator = torch.Generator(device).manual_seed(0)
+    size = max(1, config.train.batch // config.train.worker_range[1])
+    rows = micro_batch(config.train, device, size)
+    computes = stages.compiled(stage, network, rows, config) if config.train.compiled else network
+    frozen = stages.frozen_lifter(Lifter(config.model).to(device).eval().requires_grad_(False), rows, config)
+    mixture, xyz = (column.to(device) for column in poses(size))
+
+    def call() -> int:
+        batch = make_batch(mixture, xyz, config.train.sample_kernels, config.train.flip, generator)
+        if frozen:
+            batch = batch.lift(frozen, rows, config.train.precision == "bf16")
+        step(stage, computes, update, batch, config, generator)
+        return size
+
+    return call
+
+
+def networks(config: Config, device: torch.device) -> Networks:
+    """Networks of the config's size with random weights, ready to lift."""
+    torch.manual_seed(0)
+    lifter, denoiser = Lifter(config.model), Denoiser(config.model)
+    for network in (lifter, denoiser):
+        network.to(device).eval().requires_grad_(False)
+    return Networks(config.model, config.diffusion, lifter, denoiser)
+
+
+def lifting(config: Config, device: torch.device) -> Callable[[], int]:
+    """A call that lifts as many poses as the inference job does between two looks at its progress, and returns their number."""
+    both = networks(config, device)
+    rows = 64 if device.type == "cpu" else 4096
+    mixture = poses(rows)[0].to(device)
+    keys = torch.arange(rows)
+    infer = config.infer
+    if infer.compiled:
+        both.compile()
+
+    def call() -> int:
+        with torch.autocast(device.type, torch.bfloat16, enabled=infer.precision == "bf16"):
+            lift(
+                both,
+                mixture,
+                infer.flips,
+                infer.hypotheses,
+                eta=infer.eta,
+                preserve_scale=infer.preserve_scale,
+                rows=infer.batch or None,
+                keys=keys,
+                pose_2d=infer.pose_2d,
+            )
+        return rows
+
+    return call
+
+
+def run(kind: str, config: Config, device: torch.device, seconds: float) -> Rate:
+    """The rate of a bare loop ('training', 'lifting' or 'peak': the matmul peak in GFLOP/s) in this process."""
+    if kind == "peak":
+        return Rate(matmul_peak(config.train.precision, seconds, device), memory_mib())
+    call = {"training": training, "lifting": lifting}[kind](config, device)
+    # A GPU is waited for now and then: jobs let its work queue too, and it records what repeats in its first calls.
+    at_once = 8 if device.type == "cuda" else 1
+
+    def calls() -> int:
+        done = sum(call() for _ in range(at_once))
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        return done
+
+    calls()
+    count, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        count += calls()
+    return Rate(count / (time.perf_counter() - start), memory_mib())

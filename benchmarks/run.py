@@ -1,0 +1,164 @@
+"""The benchmark's driver: measures the parts that bench.parts names, here and in Ray's workers, on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import ray
+import torch
+
+from benchmarks import flops, jobs, mixtures, networks, reading, reference_loops, results
+from benchmarks.config import BenchmarkConfig
+from benchmarks.reference_loops import Rate
+from benchmarks.results import Entry
+from pose_diffusion import storage
+from pose_diffusion.diffusion.schedule import sampling_steps
+from pose_diffusion.distributed.cluster.session import ray_cluster
+from pose_diffusion.errors import InputError
+from pose_diffusion.runtime.process import configure_runtime
+
+log = logging.getLogger(__name__)
+_BARE = {"training": "samples/s", "lifting": "poses/s"}
+
+
+def bench(config: BenchmarkConfig) -> dict[str, Any]:
+    """The figures that bench.parts asks for, published to bench.output where it is given.
+
+    Raises InputError for a device that is not there, tf32 without a GPU, and shards or a bucket that cannot be used.
+    """
+    settings = config.bench
+    device = _device(config)
+    configure_runtime(settings.threads)
+    described = results.machine(device) | {"ray": ray.__version__}
+    found: list[Entry] = []
+    if "network" in settings.parts:
+        found += networks.measure(config, device)
+    if "mixtures" in settings.parts:
+        found += mixtures.measure(settings.heatmaps, device.type)
+    if {"reading", "scaling", "jobs"} & set(settings.parts):
+        with _folder(settings.folder) as folder, contextlib.ExitStack() as servers:
+            place = reading.s3_place(settings, servers) if "reading" in settings.parts else None
+            with ray_cluster(config, dashboard=True):
+                if "reading" in settings.parts:
+                    found += reading.measure(config, folder, place)
+                rates: dict[tuple[str, int], Rate] = {}
+                if {"scaling", "jobs"} & set(settings.parts):
+                    scaling, rates = _scaling(config, device)
+                    found += scaling
+                if "jobs" in settings.parts:
+                    found += jobs.measure(config, folder, device, rates)
+    made = results.report(found, described, {name: getattr(config, name).model_dump(mode="json") for name in _SETTINGS})
+    if settings.output:
+        results.publish(settings.output, made)
+    return made
+
+
+_SETTINGS = ("bench", "model", "diffusion", "train", "infer")
+
+
+def worker_counts(config: BenchmarkConfig, device: torch.device) -> list[int]:
+    """bench.workers, or 1, 2, 4, ... up to the machine's processors of the kind."""
+    if config.bench.workers:
+        return sorted(set(config.bench.workers))
+    most = torch.cuda.device_count() if device.type == "cuda" else max(1, (os.cpu_count() or 1) // config.bench.threads)
+    return sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
+
+
+def _scaling(config: BenchmarkConfig, device: torch.device) -> tuple[list[Entry], dict[tuple[str, int], Rate]]:
+    """The bare loops in 1, 2, ... processes at once, as the jobs' workers are: each process's rate, summed."""
+    steps = len(sampling_steps(config.diffusion))
+    work = {
+        "training": flops.training(flops.denoiser(config.model)),
+        "lifting": flops.sampler(config.model, steps, config.infer.flips) * config.infer.hypotheses,
+    }
+    found: list[Entry] = []
+    rates: dict[tuple[str, int], Rate] = {}
+    for count in worker_counts(config, device):
+        for kind, precision in (("training", config.train.precision), ("lifting", config.infer.precision)):
+            peak, rates[kind, count] = _together(kind, count, config, device, precision)
+            rate = rates[kind, count]
+            gflops = rate.a_second * work[kind] / 1e9
+            first = rates[kind, min(key[1] for key in rates if key[0] == kind)]
+            found.append(
+                Entry(
+                    "scaling",
+                    f"bare {'training step' if kind == 'training' else 'sampler'}, {precision}, {count} processes",
+                    rate.a_second,
+                    _BARE[kind],
+                    gflops,
+                    gflops / peak,
+                    f"matmul peak of {count} processes ({peak:,.0f} GFLOP/s)",
+                    rate.memory_mib,
+                    f"{rate.a_second / first.a_second:.2f} times the first",
+                )
+            )
+            log.info("bench: %s: %.0f %s", found[-1].name, rate.a_second, _BARE[kind])
+    return found, rates
+
+
+def _together(kind: str, count: int, config: BenchmarkConfig, device: torch.device, precision: str) -> tuple[float, Rate]:
+    """The matmul peak in GFLOP/s, then the loop, in `count` processes at the same time: rates summed, the largest memory."""
+    train = config.train.model_copy(update={"workers": count, "precision": precision})
+    with_workers = config.model_copy(update={"train": train})
+    processes: list[Any] = [
+        ray.remote(num_cpus=0, num_gpus=1 if device.type == "cuda" else 0)(_Process).remote(config.bench.threads)
+        for _ in range(count)
+    ]
+    ray.get([process.ready.remote() for process in processes])
+    seconds = max(config.bench.seconds, 1.0)
+    peak, rate = (
+        _sum(ray.get([process.run.remote(one, with_workers, device.type, seconds) for process in processes]))
+        for one in ("peak", kind)
+    )
+    for process in processes:
+        ray.kill(process)
+    return peak.a_second, rate
+
+
+def _sum(rates: list[Rate]) -> Rate:
+    return Rate(sum(rate.a_second for rate in rates), max(rate.memory_mib for rate in rates))
+
+
+class _Process:
+    """A worker as the jobs have them."""
+
+    def __init__(self, threads: int):
+        self.threads = threads
+
+    def ready(self) -> None: ...
+
+    def run(self, kind: str, config: BenchmarkConfig, device: str, seconds: float) -> Rate:
+        configure_runtime(self.threads, (config.infer if kind == "lifting" else config.train).precision == "tf32")
+        return reference_loops.run(kind, config, torch.device(device), seconds)
+
+
+def _device(config: BenchmarkConfig) -> torch.device:
+    settings = config.bench
+    there = torch.cuda.is_available()
+    if settings.device == "cuda" and not there:
+        raise InputError("key 'bench.device': cuda, and torch finds no GPU here")
+    device = torch.device("cuda" if there and settings.device != "cpu" else "cpu")
+    if "tf32" in settings.precisions and device.type == "cpu":
+        raise InputError("key 'bench.precisions': tf32 is arithmetic of GPUs, and the bench runs on the CPU")
+    return device
+
+
+@contextlib.contextmanager
+def _folder(given: str) -> Iterator[str]:
+    """An empty folder, gone at the end."""
+    if not given:
+        with tempfile.TemporaryDirectory() as folder:
+            yield folder
+        return
+    if storage.is_remote(given) or storage.list_files(given):
+        raise InputError(f"key 'bench.folder': {given}: expected a new or empty local folder")
+    try:
+        yield given
+    finally:
+        shutil.rmtree(given, ignore_errors=True)

@@ -1,0 +1,121 @@
+"""2D detections of any tool as its file has them, checked: the joint layout, the image sizes, points in pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
+
+import numpy as np
+
+from pose_diffusion.config import ArchiveConfig
+from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.detections import images
+from pose_diffusion.errors import InputError
+from pose_diffusion.geometry.layouts import LAYOUTS, Layout
+
+_LARGEST_IMAGE = 100_000
+_LARGEST_NUMBER = 1e30  # well within float32
+_WHOLE_BODY = {133: 17, 136: 26}  # COCO-WholeBody, Halpe full body: joints that belong to the body
+
+
+@dataclass
+class Detections:
+    """The people of one recording, a row each.
+
+    where: the file, for errors. name: the recording's; it becomes the action. points: (n, J, 3) x, y in pixels and
+    confidence. frame: (n,) ints. person: (n,) names, the same in all frames, None where the file does not tell people apart.
+    size: (n, 2) or (2,) image width and height, None where the file does not say. image: (n,) image file names, where the
+    file has them. empty: frames without a person. unit: what x and y are, pixels or shares of the image from 0 to 1 or from
+    -1 to 1. wrong: why the recording cannot be used, where its reader has found that; the rest may be anything then.
+    """
+
+    where: str
+    name: str
+    layout: Layout
+    points: np.ndarray
+    frame: np.ndarray
+    person: Sequence[str] | None = None
+    size: np.ndarray | None = None
+    image: Sequence[str] | None = None
+    empty: list[int] = field(default_factory=list)
+    subject: str = ""
+    camera: str = ""
+    unit: Literal["pixels", "unit", "symmetric"] = "pixels"
+    wrong: str = ""
+
+
+def fit_layout(settings: ArchiveConfig, points: np.ndarray, usual: Sequence[Layout], where: str) -> tuple[Layout, np.ndarray]:
+    """The layout that the config names, else the one the tool uses for (n, J, 3) points, and the points that it covers.
+
+    Whole-body layouts begin with those of the body, and the rest is left out. Raises InputError for any other J.
+    """
+    joints = points.shape[1]
+    body = _WHOLE_BODY.get(joints, joints)
+    candidates = usual if settings.layout == "auto" else [LAYOUTS[settings.layout]]
+    for layout in candidates:
+        if len(layout.joints) == body:
+            return layout, points[:, :body]
+    expected = ", ".join(f"{len(layout.joints)} ({layout.name})" for layout in candidates)
+    raise InputError(f"{where}: {joints} joints a person, expected {expected}")
+
+
+def image_sizes(converter: str, settings: ArchiveConfig, found: Detections) -> np.ndarray:
+    """(n, 2) width and height: from the file, the images or the config, which must agree where more than one says it."""
+    shape = (len(found.points), 2)
+    told = None if found.size is None else np.broadcast_to(found.size, shape)
+    if told is None and settings.images:
+        told = np.broadcast_to(images.sizes(settings.images, found.image, found.frame, found.name), shape)
+    given = None if settings.image_size is None else np.broadcast_to(settings.image_size, shape)
+    size = given if told is None else told
+    if size is None:
+        choice = f"'{converter}.image_size' or '{converter}.images'"
+        raise InputError(f"{found.where}: the image size is not in the file; set {choice}")
+    bad = ~((size >= 1) & (size <= _LARGEST_IMAGE) & (size == np.floor(size))).all(1)
+    if bad.any():
+        raise InputError(f"{_row(found, bad)}: an image size that is not 1 to {_LARGEST_IMAGE} whole pixels")
+    differs = np.zeros(shape, bool) if given is None else size != given
+    if differs.any():
+        width, height = size[np.argmax(differs.any(1))]
+        raise InputError(f"{found.where}: images are {width:.0f} x {height:.0f}, but '{converter}.image_size' says otherwise")
+    return size.astype(np.int64)
+
+
+def in_pixels(found: Detections, size: np.ndarray) -> np.ndarray:
+    """The points in pixels, float32, confidence 0 where missing. Refuses what no detector finds."""
+    where = partial(_row, found)
+    points = found.points
+    if points.ndim != 3 or points.shape[1:] != (len(found.layout.joints), 3):
+        raise InputError(f"{found.where}: expected points {(len(found.layout.joints), 3)}, got {points.shape[1:]}")
+    bad = ~(abs(points) < _LARGEST_NUMBER).all((1, 2))
+    if bad.any():
+        raise InputError(f"{where(bad)}: a coordinate or confidence is not a finite number")
+    bad = (points[..., 2] < 0).any(1)
+    if bad.any():
+        raise InputError(f"{where(bad)}: a confidence is negative")
+    bad = (found.frame < 0) | (found.frame >= 2**31)
+    if bad.any():
+        raise InputError(f"{where(bad)}: frame numbers must lie between 0 and {2**31 - 1}")
+
+    missing = points[..., 2] == 0
+    if found.unit != "symmetric":
+        missing |= (points[..., :2] == 0).all(-1)
+    joints = np.empty(points.shape, np.float32)
+    joints[..., 2] = np.where(missing, 0, points[..., 2])
+    scale = {"pixels": 1.0, "unit": size[:, None], "symmetric": size[:, None] / 2}[found.unit]
+    joints[..., :2] = points[..., :2] * scale + (scale if found.unit == "symmetric" else 0)
+    limit = size[:, None]
+    bad = (((joints[..., :2] < -limit) | (joints[..., :2] > 2 * limit)).any(-1) & ~missing).any(1)
+    if bad.any():
+        width, height = size[np.argmax(bad)]
+        raise InputError(f"{where(bad)}: a joint lies far outside the image of {width} x {height} pixels")
+    if (abs(joints[..., :2]) <= 1.5).all() and not missing.all() and size.min() > 16:
+        raise InputError(f"{found.where}: every coordinate is between -1.5 and 1.5; expected pixels, not shares of the image")
+    return joints
+
+
+def _row(found: Detections, bad: np.ndarray | np.bool) -> str:
+    row = int(np.argmax(bad))
+    person = parsing.ranks(found.frame.tolist()) if found.person is None else found.person
+    return f"{found.where}: frame {found.frame[row]}, person {person[row]}"

@@ -1,0 +1,108 @@
+"""MediaPipe Pose's 33 landmarks, as people write them to JSON, or as arrays in .npy.
+
+JSON: a list of frames, or {width, height, frames: [...]}. A frame is null or [] (no person), one person (33 landmarks), a
+list of people, or {frame, landmarks: one of these} ('pose_landmarks' is taken too). A landmark is {x, y, (z), visibility}
+or [x, y, z, visibility]. .npy: (T, 33, 4), rows of NaN for frames without a person. x and y are shares of the image's
+width and height, as MediaPipe gives them. (Google, MediaPipe Pose Landmarker.)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pose_diffusion.config import Config
+from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.detections.archive import Archive
+from pose_diffusion.data.sources.detections.detections import Detections
+from pose_diffusion.data.untrusted import npz
+from pose_diffusion.errors import InputError
+from pose_diffusion.geometry.layouts import MEDIAPIPE_33
+
+_JOINTS = len(MEDIAPIPE_33.joints)
+
+
+def clips(config: Config) -> Archive:
+    """A clip a place in the frame's list of people, and file. Raises InputError for bad files."""
+    paths = parsing.files(config, ".json", ".npy")
+    return Archive(config, "mediapipe", paths, lambda path: [_read(config, path)])
+
+
+def _read(config: Config, path: str) -> Detections:
+    return _from_npy(config, path) if path.lower().endswith(".npy") else _from_json(config, path)
+
+
+def _from_npy(config: Config, path: str) -> Detections:
+    values = npz.load_npy(path)
+    if not isinstance(values, np.ndarray) or values.dtype.kind != "f" or values.shape[1:] != (_JOINTS, 4):
+        raise InputError(f"{path}: expected numbers (frames, {_JOINTS}, 4): x, y, z, visibility")
+    present = ~np.isnan(values).all((1, 2))
+    frame = np.flatnonzero(present)
+    empty = np.flatnonzero(~present).tolist()
+    return _detections(config, path, values[present][..., [0, 1, 3]], frame, ["0"] * len(frame), empty, None)
+
+
+def _from_json(config: Config, path: str) -> Detections:
+    content = parsing.read_json(path)
+    size = None
+    if isinstance(content, dict):
+        if "width" in content and "height" in content:
+            size = parsing.number_table([[content["width"], content["height"]]], lambda _: f"{path}: width, height", 2)
+        content = parsing.field(content, "frames", list, path)
+    if not isinstance(content, list):
+        raise InputError(f"{path}: expected a list of frames, got {type(content).__name__}")
+    rows: list[list[float]] = []
+    places: list[str] = []
+    frame_of: list[int] = []
+    empty: list[int] = []
+    for index, entry in enumerate(content):
+        where, number = f"{path}: frame entry {index}", index
+        if isinstance(entry, dict):
+            number = parsing.frame_number(entry.get("frame", index), where)
+            key = "landmarks" if "landmarks" in entry else "pose_landmarks"
+            entry = parsing.field(entry, key, (list, type(None)), where)
+        people = _people(entry, where)
+        if not people:
+            empty.append(number)
+        for person in people:
+            rows.append([value for landmark in person for value in _landmark(landmark, where)])
+            places.append(where)
+            frame_of.append(number)
+    points = parsing.number_table(rows, places.__getitem__, 3 * _JOINTS) if rows else np.zeros((0, 3 * _JOINTS))
+    frame = np.array(frame_of, np.int64)
+    return _detections(config, path, points.reshape(-1, _JOINTS, 3), frame, None, empty, size)
+
+
+def _people(entry: Any, where: str) -> list[list]:
+    """The people of a frame, each a list of landmarks."""
+    if entry is None or entry == []:
+        return []
+    if not isinstance(entry, list):
+        raise InputError(f"{where}: expected landmarks, got {type(entry).__name__}")
+    nested = isinstance(entry[0], list) and bool(entry[0]) and isinstance(entry[0][0], dict | list)
+    people = entry if nested else [entry]
+    for person in people:
+        if not isinstance(person, list) or len(person) != _JOINTS:
+            count = len(person) if isinstance(person, list) else type(person).__name__
+            raise InputError(f"{where}: expected {_JOINTS} landmarks, got {count}")
+    return people
+
+
+def _landmark(landmark: Any, where: str) -> list:
+    if isinstance(landmark, dict) and {"x", "y", "visibility"} <= set(landmark):
+        return [landmark["x"], landmark["y"], landmark["visibility"]]
+    if isinstance(landmark, list) and len(landmark) == 4:
+        return [landmark[0], landmark[1], landmark[3]]
+    raise InputError(f"{where}: expected landmarks with x, y and visibility, or lists of x, y, z, visibility")
+
+
+def _detections(
+    config: Config, path: str, points: np.ndarray, frame: np.ndarray, person: list[str] | None,
+    empty: list[int],
+    size: np.ndarray | None,
+) -> Detections:  # fmt: skip
+    return Detections(
+        where=path, name=parsing.stem(config, path), layout=MEDIAPIPE_33, points=points, frame=frame, person=person,
+        size=None if size is None else size[0], empty=empty, unit="unit",
+    )  # fmt: skip

@@ -1,0 +1,130 @@
+"""MMPose's predictions as JSON: the demo's file, the inferencer's file of a video, or its files of single images.
+
+Demo: {meta_info, instance_info: [{frame_id, instances: [...]}]}. Inferencer, video: [{frame_id, instances: [...]}].
+Inferencer, image: [instance, ...], a file an image; the files of one folder are one recording, and the number in a file's
+name is its frame. Instance: {keypoints: [[x, y]] * J, keypoint_scores: [J], (track_id)}. J is 17 (COCO), 26 (Halpe) or
+133 (COCO-WholeBody, its body); meta_info's joint names win over that. (mmpose/apis/inferencers, mmpose 1.x.)
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from pose_diffusion import storage
+from pose_diffusion.config import Config
+from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.detections.archive import Archive
+from pose_diffusion.data.sources.detections.detections import Detections, fit_layout
+from pose_diffusion.errors import InputError
+from pose_diffusion.geometry.layouts import COCO_17, H36M_17, HALPE_26, by_names
+
+_VIDEO = re.compile(rb'\s*(\{|\[\s*\{\s*"(frame_id|instances)")')  # how the files of videos begin
+_HEAD = 256  # bytes that are enough to see that
+Frame = tuple[int, list, str]  # number, instances, place for errors
+
+
+def clips(config: Config) -> Archive:
+    """A clip a person and recording. Raises InputError for bad files."""
+    paths = parsing.files(config, ".json")
+    # The files of images make up one recording.
+    kinds, skipped = parsing.looks(config, paths, lambda path: (path, _is_image(path)))
+    recordings: dict[str, list[str]] = {}
+    for path, is_image in kinds:
+        recordings.setdefault(path.rpartition("/")[0] if is_image and len(paths) > 1 else path, []).append(path)
+    return Archive(config, "mmpose", list(recordings.items()), lambda item: [_recording(config, *item)], skipped)
+
+
+def _is_image(path: str) -> bool:
+    """Whether a file is of one image. One that is not sure to be of a video is read whole."""
+    with storage.open_file(path) as file:
+        head = file.read(_HEAD)
+        return not _VIDEO.match(head) and _frames(path, head + file.read())[0]
+
+
+def _recording(config: Config, where: str, paths: list[str]) -> Detections:
+    contents = [_frames(path, content) for path, content in zip(paths, storage.read_ahead(paths), strict=True)]
+    return _detections(config, where, [frame for _, frames, _ in contents for frame in frames], contents[-1][2])
+
+
+def _frames(path: str, stored: bytes) -> tuple[bool, list[Frame], list[str] | None]:
+    """Whether a file of this content is of one image, its frames, and its joint names where it has them."""
+    content = parsing.json_of(stored, path)
+    names = None
+    if isinstance(content, dict):
+        names = _joint_names(content.get("meta_info"))
+        content = parsing.field(content, "instance_info", list, path)
+    elif not isinstance(content, list):
+        raise InputError(f"{path}: expected MMPose's predictions, got {type(content).__name__}")
+    elif not content or (isinstance(content[0], dict) and "keypoints" in content[0]):
+        return True, [(parsing.frame_number(path, path), content, path)], None
+    frames = []
+    for index, entry in enumerate(content):
+        where = f"{path}: frame entry {index}"
+        number = parsing.frame_number(parsing.field(entry, "frame_id", (int, str), where), where)
+        frames.append((number, parsing.field(entry, "instances", list, where), where))
+    return False, frames, names
+
+
+def _joint_names(meta: Any) -> list[str] | None:
+    if not isinstance(meta, dict):
+        return None
+    if meta.get("dataset_name") == "h36m":
+        return list(H36M_17.joints)
+    names = meta.get("keypoint_id2name")
+    if isinstance(names, dict) and all(str(key).isdecimal() for key in names):
+        return [str(names[key]) for key in sorted(names, key=int)]
+    return None
+
+
+def _detections(config: Config, where: str, frames: list[Frame], names: list[str] | None) -> Detections:
+    places, people, frame_of, empty = [], [], [], []
+    for number, instances, place in sorted(frames, key=lambda frame: frame[0]):
+        if not instances:
+            empty.append(number)
+        for index, instance in enumerate(instances):
+            places.append(f"{place}: instance {index}")
+            people.append(instance)
+            frame_of.append(number)
+    numbers = [number for number, _, _ in frames]
+    if len(set(numbers)) < len(numbers):
+        raise InputError(f"{where}: frame {next(n for n in numbers if numbers.count(n) > 1)} is there twice")
+    points = _points(people, places)
+    layout = COCO_17
+    if names is not None and config.mmpose.layout == "auto" and people:
+        match = by_names(names, (H36M_17, HALPE_26, COCO_17))
+        if match is None or len(names) != points.shape[1]:
+            raise InputError(f"{where}: meta_info: the joints {', '.join(names[:5])}, ... are not those of a known layout")
+        layout, points = match[0], points[:, match[1]]
+    elif people:
+        layout, points = fit_layout(config.mmpose, points, (COCO_17, HALPE_26), where)
+    tracks = [person.get("track_id") for person in people]
+    tracked = bool(tracks) and all(isinstance(track, int | str) for track in tracks)
+    return Detections(
+        where=where,
+        name=parsing.stem(config, where) or "images",
+        layout=layout,
+        points=points,
+        frame=np.array(frame_of, np.int64),
+        person=[str(track) for track in tracks] if tracked else None,
+        empty=empty,
+    )
+
+
+def _points(people: list, places: list[str]) -> np.ndarray:
+    """(n, J, 3) of instances, whose joints and scores must be as many."""
+    if not people:
+        return np.zeros((0, len(COCO_17.joints), 3))
+    joints = [parsing.field(person, "keypoints", list, at) for person, at in zip(people, places, strict=True)]
+    scores = [parsing.field(person, "keypoint_scores", list, at) for person, at in zip(people, places, strict=True)]
+    count = len(joints[0])
+    for joint, at in zip(joints, places, strict=True):
+        if len(joint) != count or not all(isinstance(point, list) and len(point) == 2 for point in joint):
+            raise InputError(f"{at}: keypoints: expected {count} pairs x, y, got {len(joint)} items")
+    flat = [[value for point in joint for value in point] for joint in joints]
+    xy = parsing.number_table(flat, lambda index: f"{places[index]}, keypoints", 2 * count).reshape(len(people), count, 2)
+    confidence = parsing.number_table(scores, lambda index: f"{places[index]}, keypoint_scores", count)
+    # Heatmap-free heads give scores slightly below 0 for joints that they do not see.
+    return np.concatenate([xy, confidence.clip(0)[..., None]], axis=2)

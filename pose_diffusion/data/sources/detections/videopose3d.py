@@ -1,0 +1,79 @@
+"""2D poses in VideoPose3D's own .npz (arXiv 1811.11742, its DATASETS.md and INFERENCE.md), with no 3D.
+
+'positions_2d': {subject: {action: [camera: (T, J, 2) pixels]}}; 'metadata': {layout_name: 'coco' or 'h36m', num_joints,
+keypoints_symmetry, (video_metadata: {subject: {w, h}})}. There are no confidences: all count as 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pose_diffusion.config import Config
+from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.detections.archive import Archive
+from pose_diffusion.data.sources.detections.detections import Detections
+from pose_diffusion.data.untrusted import npz
+from pose_diffusion.errors import InputError
+from pose_diffusion.geometry.layouts import COCO_17, H36M_17, LAYOUTS, Layout
+
+_LAYOUTS = {"coco": COCO_17, "h36m": H36M_17}
+
+
+def clips(config: Config) -> Archive:
+    """A clip a subject, action and camera of each file. Raises InputError for bad files."""
+    paths = parsing.files(config, ".npz")
+    return Archive(config, "videopose3d", paths, lambda path: read(config, path))
+
+
+def read(config: Config, path: str) -> list[Detections]:
+    """One file."""
+    content = npz.load(path, ["positions_2d", "metadata"])
+    subjects, metadata = content["positions_2d"], content["metadata"]
+    if not isinstance(subjects, dict) or not all(isinstance(actions, dict) for actions in subjects.values()):
+        raise InputError(f"{path}: positions_2d: expected nested dicts {{subject: {{action: [camera]}}}}")
+    layout = _layout(config, path, metadata)
+    recordings = []
+    for subject, actions in subjects.items():
+        size = _size(path, metadata, subject)
+        for action, cameras in actions.items():
+            where = f"{path}: {subject} / {action}"
+            if not isinstance(cameras, list | tuple):
+                raise InputError(f"{where}: expected a list of cameras, got {type(cameras).__name__}")
+            for index, points in enumerate(cameras):
+                recordings.append(_recording(f"{where} / camera {index}", str(action), points, layout, size))
+                recordings[-1].subject = str(subject)
+                recordings[-1].camera = str(index) if len(cameras) > 1 else ""
+    if not recordings:
+        raise InputError(f"{path}: holds no sequence")
+    return recordings
+
+
+def _recording(where: str, action: str, points: Any, layout: Layout, size: np.ndarray | None) -> Detections:
+    shape = (len(layout.joints), 2)
+    if not isinstance(points, np.ndarray) or points.dtype.kind not in "fiu" or points.shape[1:] != shape:
+        found = points.shape if isinstance(points, np.ndarray) else type(points).__name__
+        raise InputError(f"{where}: expected numbers (frames, {shape[0]}, 2), got {found}")
+    certain = np.ones((*points.shape[:2], 1))
+    frame = np.arange(len(points))
+    return Detections(where, action, layout, np.concatenate([points, certain], axis=2), frame, ["0"] * len(points), size)
+
+
+def _layout(config: Config, path: str, metadata: Any) -> Layout:
+    if config.videopose3d.layout != "auto":
+        return LAYOUTS[config.videopose3d.layout]
+    name = metadata.get("layout_name") if isinstance(metadata, dict) else None
+    if name not in _LAYOUTS:
+        raise InputError(
+            f"{path}: metadata: layout_name {name!r}, expected one of {', '.join(_LAYOUTS)}; or set 'videopose3d.layout'"
+        )
+    return _LAYOUTS[name]
+
+
+def _size(path: str, metadata: Any, subject: str) -> np.ndarray | None:
+    videos = metadata.get("video_metadata") if isinstance(metadata, dict) else None
+    video = videos.get(subject) if isinstance(videos, dict) else None
+    if not isinstance(video, dict) or not {"w", "h"} <= set(video):
+        return None
+    return parsing.number_table([[video["w"], video["h"]]], lambda _: f"{path}: metadata, size of {subject}", 2)[0]

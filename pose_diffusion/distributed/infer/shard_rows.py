@@ -1,0 +1,50 @@
+"""What lifting reads of a shard's rows beside their mixtures: keys of the draws, cameras, places in time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from pose_diffusion.data import shards
+from pose_diffusion.geometry.camera import Camera
+from pose_diffusion.runtime import keyed_random
+
+
+def row_keys(rows: pa.Table, seed: int) -> Tensor:
+    """(N,) int64: a key for each row's draws, from its own name, whatever file or batch it stands in."""
+    spans = shards.spans_of(rows)
+    names = torch.tensor(
+        [keyed_random.name_key(seed, span.subject, span.action, span.camera) for span in spans], dtype=torch.int64
+    )
+    sequence = names.repeat_interleave(torch.tensor([span.rows for span in spans], dtype=torch.int64))
+    return keyed_random.mix(sequence, row_frames(rows))
+
+
+def row_intrinsics(rows: pa.Table, cameras: Mapping[str, Camera]) -> Tensor:
+    """(N, 9): the intrinsic of each row's camera for the row's own image size, NaN where the camera is unknown."""
+    parts, start = [], 0
+    for span in shards.spans_of(rows):
+        camera = cameras.get(f"{span.subject}/{span.camera}")
+        values = np.full(9, np.nan)
+        if camera is not None:
+            # The size that the poses were normalised by, which need not be the camera's own.
+            width, height = (rows[name][start].as_py() for name in ("width", "height"))
+            values = dataclasses.replace(camera, width=width, height=height).intrinsic
+        parts.append(torch.from_numpy(values).expand(span.rows, 9))
+        start += span.rows
+    return torch.cat(parts) if parts else torch.zeros(0, 9, dtype=torch.float64)
+
+
+def row_frames(rows: pa.Table) -> Tensor:
+    """(N,) int64: the frame of each row."""
+    return torch.from_numpy(rows["frame"].to_numpy().astype(np.int64))
+
+
+def row_sequences(rows: pa.Table) -> Tensor:
+    """(N,) int64: the number of each row's sequence among those of the table."""
+    return torch.from_numpy(shards.sequences_of(shards.spans_of(rows))[1])

@@ -1,0 +1,54 @@
+"""Bundles at a training run's ends: the one that it is given, for its lifter, and the one that it leaves."""
+
+from __future__ import annotations
+
+import torch
+
+from pose_diffusion import storage
+from pose_diffusion.config import Config
+from pose_diffusion.errors import InputError
+from pose_diffusion.inference.bundle import load_bundle, save_bundle
+from pose_diffusion.models.published.graformer import Lifter
+from pose_diffusion.training.state import TrainState, cpu_weights
+
+
+def given_lifter(config: Config) -> Lifter:
+    """The lifter of the bundle train.lifter. Raises InputError where its size is not the config's."""
+    bundle = load_bundle(config.train.lifter)
+    if bundle.model != config.model:
+        raise InputError(
+            f"key 'train.lifter': {config.train.lifter} holds {bundle.model}, the config's model is {config.model}"
+        )
+    return bundle.lifter
+
+
+def finished_lifter(config: Config, state: TrainState, device: torch.device) -> Lifter:
+    """The finished lifter, frozen: stage 1's best, or the one that train.lifter names."""
+    if config.train.lifter:
+        lifter = given_lifter(config)
+    else:
+        lifter = Lifter(config.model)
+        lifter.load_state_dict(state.lifter)
+    return lifter.to(device).eval().requires_grad_(False)
+
+
+def save(config: Config, state: TrainState, device: torch.device) -> None:
+    """The bundle of the finished run: each stage's averaged weights of its best epoch."""
+    evaluated = [entry for entry in state.history if "lifter_mpjpe" in entry]
+    provenance = {
+        "trained_by": "jobs/train.py",
+        "shards": config.data.shards,
+        "steps": state.steps_done,
+        "holdout_subjects": config.train.holdout_subjects,
+        "best_denoiser_epoch": state.best.get("epoch"),
+        "held_out": evaluated[-1] if evaluated else {},
+        "train": config.train.model_dump(mode="json"),
+    }
+    save_bundle(
+        storage.join(config.train.output, "model"),
+        config.model,
+        config.diffusion,
+        cpu_weights(finished_lifter(config, state, device)),
+        state.best.get("weights"),
+        provenance,
+    )

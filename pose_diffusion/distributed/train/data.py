@@ -1,0 +1,93 @@
+"""Training data from shards, as a Ray dataset of checked rows; `epochs` makes batches of it.
+
+Several processes of Ray import this one after another before a run's first row, so it does without torch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import ray
+import ray.data
+
+from pose_diffusion import storage
+from pose_diffusion.config import DataConfig
+from pose_diffusion.data import camera_views, schema, shards
+from pose_diffusion.data.manifest import Manifest, Selection
+from pose_diffusion.errors import InputError
+from pose_diffusion.geometry.skeleton import N_JOINTS
+
+COLUMNS = ("mixture", "pose_3d")
+COLUMNS_TO_TURN = (*COLUMNS, camera_views.COLUMN)
+READ = (*schema.KEYS, *COLUMNS)  # of a shard
+READ_TO_TURN = (*READ, "root_3d")
+
+
+def training_selection(config: DataConfig, holdout: list[str]) -> tuple[Selection, Selection | None]:
+    """The rows to train on and the held-out rows (None where no subject is held out), both of the training split."""
+    actions = frozenset(config.actions) if config.actions is not None else None
+    subjects = frozenset(config.subjects) if config.subjects is not None else None
+    train = Selection(split="train", actions=actions, subjects=subjects, without_subjects=frozenset(holdout))
+    return train, held_out_selection(config, holdout) if holdout else None
+
+
+def held_out_selection(config: DataConfig, holdout: list[str]) -> Selection:
+    """The rows of these subjects of the training split."""
+    actions = frozenset(config.actions) if config.actions is not None else None
+    return Selection(split="train", actions=actions, subjects=frozenset(holdout))
+
+
+def stream(
+    folder: str, manifest: Manifest, selection: Selection, seed: int, shuffle: bool, view: bool = False
+) -> ray.data.Dataset:
+    """A dataset of the selected rows' mixture, pose_3d and, if asked for, view, checked as they are read.
+
+    An InputError that names file, row and column ends the execution of whoever consumes it.
+    """
+    filesystem, root = storage.arrow_filesystem(folder)
+    context = ray.data.DataContext.get_current()
+    context.execution_options.preserve_order = True  # else the order of tasks leaks into the order of rows
+    context.raise_original_map_exception = True
+    dataset = ray.data.read_parquet(
+        [f"{root}/{file.path}" for file in selection.files(manifest)],
+        filesystem=filesystem,
+        include_paths=True,
+        partitioning=None,
+        shuffle=ray.data.FileShuffleConfig(seed=seed) if shuffle else None,
+    )
+    keep = _Keep(folder, manifest.kernels, selection, camera_views.cameras(manifest, folder) if view else None)
+    return dataset.map_batches(keep, batch_format="pyarrow", batch_size=None, zero_copy_batch=True)
+
+
+class _Keep:
+    """Checks a block of rows and keeps the selected rows' columns. A plain callable, so the read task runs it in place."""
+
+    def __init__(self, folder: str, kernels: int, selection: Selection, cameras: dict[str, np.ndarray] | None):
+        self.folder, self.kernels, self.selection, self.cameras = folder, kernels, selection, cameras
+        self.read = READ if cameras is None else READ_TO_TURN
+        self.__name__ = "check_and_select"
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        path = table["path"][0].as_py() if len(table) else ""
+        try:
+            kernels = schema.check_schema(table.schema.with_metadata(_METADATA), path, self.read)
+            if kernels != self.kernels:
+                raise InputError(f"K = {kernels}")
+            schema.check_rows(table.select(self.read), path, require_3d=True)
+        except InputError:
+            # Blocks are cut from files, so their row numbers mean nothing: the whole file is read to name the row.
+            relative = path[path.index("split=") :] if "split=" in path else path
+            shards.read(storage.join(self.folder, relative), self.read, self.kernels, require_3d=True)
+            raise
+        selected = shards.select(table, self.selection)
+        if self.cameras is None:
+            return selected.select(COLUMNS)
+        return selected.select(COLUMNS).append_column(camera_views.COLUMN, camera_views.column(selected, self.cameras))
+
+
+_METADATA = {"pose_diffusion.version": str(schema.VERSION)}
+
+
+def cache_bytes(rows: int, kernels: int) -> int:
+    """Bytes of `rows` decoded poses with their mixtures, views left out."""
+    return rows * N_JOINTS * (kernels * 5 + 3) * 4

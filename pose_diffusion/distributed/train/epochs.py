@@ -1,0 +1,87 @@
+"""A training worker's epochs of the rows that Ray Data streams to it; a split that fits in memory is kept there.
+
+Streamed: files in random order each epoch, and a shuffle buffer. Cached: the first pass fills tensors on the worker's
+device, and each epoch is a permutation of them, a function of (seed, epoch) alone.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import ray.data
+import torch
+from torch import Tensor
+
+from pose_diffusion.distributed.train.data import COLUMNS
+from pose_diffusion.errors import InputError
+from pose_diffusion.runtime.keyed_random import name_key
+
+
+class Epochs:
+    """The epochs of one worker's part of the data: `batches(epoch)` yields its columns, (mixture (B, 17, K, 5), pose_3d
+    (B, 17, 3)) or these and view (B, 15).
+
+    keep: the rows that the part has at most, which `load` puts onto the device once; 0 where each epoch streams them.
+    """
+
+    def __init__(
+        self,
+        iterator: ray.data.DataIterator,
+        batch: int,
+        keep: int,
+        shuffle_rows: int,
+        device: torch.device,
+        seed: int,
+        columns: Sequence[str] = COLUMNS,
+    ):
+        self.iterator, self.batch, self.device, self.seed, self.columns = iterator, batch, device, seed, columns
+        self.shuffle_rows = max(shuffle_rows, batch)
+        self.kept: tuple[Tensor, ...] | None = None
+        self.keep = keep
+
+    def load(self, said: Callable[[int], None] = lambda rows: None) -> None:
+        """Fills the cache, if there is to be one; `said` is told the rows so far, from the first on."""
+        if not self.keep or self.kept is not None:
+            return
+        kept, rows = None, 0
+        for part in self.iterator.iter_batches(batch_size=4096, batch_format="numpy", prefetch_batches=2):
+            columns = self._tensors(part)
+            if kept is None:  # whole from the start: parts that are joined at last take twice the memory
+                kept = tuple(column.new_empty(self.keep, *column.shape[1:]) for column in columns)
+            for whole, column in zip(kept, columns, strict=True):
+                whole[rows : rows + len(column)] = column
+            rows += len(columns[0])
+            said(rows)
+        if kept is None:
+            raise InputError("a worker got no rows: fewer training files or rows than workers")
+        self.kept = tuple(whole[:rows] for whole in kept)
+
+    def batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        """One epoch without its first `skip` batches."""
+        if self.kept is not None:
+            generator = torch.Generator().manual_seed(name_key(self.seed, epoch))
+            order = torch.randperm(len(self.kept[0]), generator=generator).to(self.device)
+            for chosen in order.split(self.batch)[skip:]:
+                yield tuple(column[chosen] for column in self.kept)
+            return
+        stream = self.iterator.iter_batches(
+            batch_size=self.batch,
+            batch_format="numpy",
+            prefetch_batches=2,
+            local_shuffle_buffer_size=self.shuffle_rows,
+            local_shuffle_seed=name_key(self.seed, epoch) % 2**31,
+        )
+        for number, part in enumerate(stream):
+            if number >= skip:
+                yield self._tensors(part)
+
+    def _tensors(self, part: dict[str, np.ndarray]) -> tuple[Tensor, ...]:
+        with warnings.catch_warnings():
+            # Ray's blocks are read-only views of shared memory; nothing here writes to them.
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+            columns = [torch.from_numpy(np.ascontiguousarray(part[name])) for name in self.columns]
+        if self.device.type == "cuda":  # only from pinned memory does a copy go on beside the computing
+            columns = [column.pin_memory() for column in columns]
+        return tuple(column.to(self.device, non_blocking=True) for column in columns)

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pose_diffusion.config import loading
+from pose_diffusion.data import schema
+from pose_diffusion.data.sequence import Source
+from pose_diffusion.data.sources.benchmarks import mmpose3d
+from pose_diffusion.errors import InputError
+from pose_diffusion.geometry import camera as cameras
+from pose_diffusion.geometry.camera import h36m_cameras
+
+CAMERA = "54138969"
+FRAMES = 3
+
+
+def write(folder: Path, **changes: np.ndarray) -> dict[str, np.ndarray]:
+    """Two sequences, rows out of order; 'part' is the projection of 'S' without distortion."""
+    camera = h36m_cameras()["S1"][CAMERA]
+    rng = np.random.default_rng(0)
+    joints = rng.normal(0, 0.3, (2 * FRAMES, 17, 3)) + [0, 0, 5]
+    pixels = cameras.to_pixels(camera.project(joints, distort=False), camera.width, camera.height)
+    ones = np.ones((2 * FRAMES, 17, 1))
+    names = [f"S1_{action}.{CAMERA}_{frame:06d}.jpg" for frame in (3, 1, 2) for action in ("Directions_1", "WalkDog")]
+    arrays = {
+        "imgname": np.array(names),
+        "part": np.concatenate([pixels, ones], axis=2).astype(np.float32),
+        "S": np.concatenate([joints, ones], axis=2).astype(np.float32),
+    } | changes
+    np.savez(folder / "a.npz", **arrays)
+    return arrays
+
+
+def source(folder: Path, **settings: object) -> Source:
+    section = {"source": "mmpose3d", "input": str(folder)}
+    return mmpose3d.clips(loading.from_dict({"prepare": section, "mmpose3d": {"annotations": "a.npz", **settings}}))
+
+
+def test_rows_are_gathered_into_sequences_by_their_image_names(tmp_path: Path) -> None:
+    write(tmp_path)
+    found = source(tmp_path).clips
+    assert [(clip.subject, clip.action, clip.camera) for clip in found] == [
+        ("S1", "Directions 1", CAMERA),
+        ("S1", "WalkDog", CAMERA),
+    ]
+    assert found[0].load().frame.tolist() == [1, 2, 3]
+
+
+def test_poses_and_points_are_those_of_the_file(tmp_path: Path) -> None:
+    arrays = write(tmp_path)
+    sequence = source(tmp_path).clips[0].load()
+    rows = [2, 4, 0]  # frames 1, 2, 3 of 'Directions 1'
+    joints = arrays["S"][rows, :, :3]
+    np.testing.assert_allclose(sequence.pose_3d, joints - joints[:, :1], atol=1e-6)
+    np.testing.assert_allclose(sequence.root_3d, joints[:, 0], atol=1e-6)
+    pixels = cameras.to_pixels(sequence.mixture[:, :, 0, 1:3], 1000, 1002)
+    np.testing.assert_allclose(pixels, arrays["part"][rows, :, :2], atol=1e-3)
+    schema.check_rows(schema.to_table(sequence), "clip", require_3d=True)
+
+
+def test_the_recorded_camera_projects_the_poses_onto_the_points(tmp_path: Path) -> None:
+    write(tmp_path)
+    found = source(tmp_path)
+    camera = cameras.Camera.from_dict(found.cameras[f"S1/{CAMERA}"])
+    sequence = found.clips[0].load()
+    assert sequence.pose_3d is not None and sequence.root_3d is not None
+    projected = camera.project(sequence.pose_3d + sequence.root_3d[:, None], distort=False)
+    np.testing.assert_allclose(projected, sequence.mixture[:, :, 0, 1:3], atol=1e-5)
+
+
+def test_detections_take_the_place_of_the_annotated_points(tmp_path: Path) -> None:
+    arrays = write(tmp_path)
+    detections = arrays["part"] + np.float32([5, -5, -0.5])
+    np.save(tmp_path / "cpn.npy", detections)
+    sequence = source(tmp_path, detections="cpn.npy", point_sigma_px=4).clips[0].load()
+    pixels = cameras.to_pixels(sequence.mixture[:, :, 0, 1:3], 1000, 1002)
+    np.testing.assert_allclose(pixels, detections[[2, 4, 0], :, :2], atol=1e-3)
+    np.testing.assert_allclose(sequence.mixture[..., 3:], 8 * 2 / 1000, rtol=1e-5)
+
+
+def test_the_layout_of_mpi_inf_3dhp_is_brought_to_ours(tmp_path: Path) -> None:
+    names = np.array([f"S1_Seq1_Cam0_{frame:06d}.jpg" for frame in range(2 * FRAMES)])
+    arrays = write(tmp_path, imgname=names)
+    sequence = source(tmp_path, layout="mpi_inf_3dhp17", image_size=[2048, 2048]).clips[0].load()
+    joints = arrays["S"][:, [14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4], :3]
+    np.testing.assert_allclose(sequence.pose_3d, joints - joints[:, :1], atol=1e-6)
+    assert (sequence.subject, sequence.action, sequence.camera) == ("S1", "Seq1", "0")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"imgname": np.array(["cat.jpg"] * 6)}, r"imgname 'cat\.jpg': expected names like"),
+        ({"imgname": np.arange(6)}, "imgname: expected a list of names"),
+        (
+            {"imgname": np.array([f"S1_Walk.1_{n}.jpg" for n in range(6)])},
+            "not a camera of Human3.6M; set 'mmpose3d.image_size'",
+        ),
+        ({"imgname": np.array([f"S1_Walk.{CAMERA}_5.jpg"] * 6)}, "frame 5 is there twice"),
+        ({"S": np.zeros((6, 17, 3), np.float32)}, r"S: expected numbers \(6, 17, 4\), got float32 \(6, 17, 3\)"),
+        ({"part": np.zeros((5, 17, 3), np.float32)}, r"part: expected numbers \(6, 17, 3\), got float32 \(5, 17, 3\)"),
+        ({"S": np.full((6, 17, 4), np.nan)}, "frame [0-9]: a 3D value is not finite"),
+        ({"S": np.full((6, 17, 4), 5000.0)}, "more than 100 m away; is the unit right"),
+    ],
+)
+def test_bad_annotations_are_refused_with_their_place(tmp_path: Path, changes: dict, told: str) -> None:
+    write(tmp_path, **changes)
+    with pytest.raises(InputError, match=rf"a\.npz: .*{told}"):
+        source(tmp_path)
+
+
+def test_detections_of_other_rows_are_refused(tmp_path: Path) -> None:
+    write(tmp_path)
+    np.save(tmp_path / "cpn.npy", np.zeros((5, 17, 3)))
+    with pytest.raises(InputError, match=r"cpn\.npy: rows: expected numbers \(6, 17, 3\), got float64 \(5, 17, 3\)"):
+        source(tmp_path, detections="cpn.npy")
+
+
+def test_a_missing_array_is_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", imgname=np.array(["a"]))
+    with pytest.raises(InputError, match=r"a\.npz: no array 'part'"):
+        source(tmp_path)

@@ -1,0 +1,196 @@
+"""Writes known people in the file format of each tool, as that tool writes them."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from cloudpickle import dumps
+
+from pose_diffusion.config import loading
+from pose_diffusion.data.sequence import PoseSequence, Source
+from pose_diffusion.data.sources import Run, find, in_turn
+from pose_diffusion.geometry.layouts import BODY_25, COCO_17, COCO_18, H36M_17, HALPE_26, MEDIAPIPE_33, Layout
+
+WIDTH, HEIGHT, FRAMES, PEOPLE = 1280, 720, 12, 2
+
+
+def people(layout: Layout, frames: int = FRAMES, count: int = PEOPLE) -> np.ndarray:
+    """(frames, people, J, 3): x, y in pixels, two decimals, confidence. People hardly move from frame to frame."""
+    rng = np.random.default_rng(len(layout.joints))
+    start = rng.uniform([40, 40], [WIDTH - 40, HEIGHT - 40], (count, len(layout.joints), 2))
+    places = start + rng.uniform(-20, 20, (frames, *start.shape))
+    confidence = rng.uniform(0.3, 1, (*places.shape[:-1], 1))
+    return np.round(np.concatenate([places, confidence], axis=-1), 2)
+
+
+def write_json(path: Path, content: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+def flat(person: np.ndarray) -> list[float]:
+    return person.reshape(-1).tolist()
+
+
+def coco_results(folder: Path, points: np.ndarray) -> None:
+    entries = [
+        {"image_id": t, "category_id": 1, "keypoints": flat(person), "score": 0.9, "track_id": 10 + index}
+        for t, frame in enumerate(points)
+        for index, person in enumerate(frame)
+    ]
+    write_json(folder / "clip.json", entries)
+
+
+def coco_annotations(folder: Path, points: np.ndarray) -> None:
+    seen = points.copy()
+    seen[..., 2] = 2
+    annotations = [
+        {"id": len(points) * t + index, "image_id": t, "category_id": 1, "keypoints": flat(person), "num_keypoints": 17}
+        for t, frame in enumerate(seen)
+        for index, person in enumerate(frame)
+    ]
+    images = [{"id": t, "file_name": f"{t}.jpg", "width": WIDTH, "height": HEIGHT} for t in range(len(points))]
+    names = [joint.replace(" ", "_") for joint in COCO_17.joints]
+    categories = [{"id": 1, "name": "person", "keypoints": names}]
+    write_json(folder / "clip.json", {"images": images, "annotations": annotations, "categories": categories})
+
+
+def openpose(folder: Path, points: np.ndarray) -> None:
+    for t, frame in enumerate(points):
+        found = [{"person_id": [-1], "pose_keypoints_2d": flat(person), "face_keypoints_2d": []} for person in frame]
+        write_json(folder / f"clip_{t:012d}_keypoints.json", {"version": 1.3, "people": found})
+
+
+def alphapose(folder: Path, points: np.ndarray) -> None:
+    entries = [
+        {"image_id": f"{t}.jpg", "category_id": 1, "keypoints": flat(person), "score": 2.9, "idx": [[float(index + 1)]]}
+        for t, frame in enumerate(points)
+        for index, person in enumerate(frame)
+    ]
+    write_json(folder / "clip.json", sorted(entries, key=lambda entry: str(entry["image_id"])))
+
+
+def _mmpose_instances(frame: np.ndarray) -> list[dict]:
+    return [
+        {"keypoints": p[:, :2].tolist(), "keypoint_scores": p[:, 2].tolist(), "bbox": [[0, 0, 9, 9]], "bbox_score": 0.9}
+        for p in frame
+    ]
+
+
+def mmpose_demo(folder: Path, points: np.ndarray) -> None:
+    frames = [{"frame_id": t, "instances": _mmpose_instances(frame)} for t, frame in enumerate(points)]
+    names = {str(index): joint.replace(" ", "_") for index, joint in enumerate(COCO_17.joints)}
+    write_json(
+        folder / "clip.json", {"meta_info": {"dataset_name": "coco", "keypoint_id2name": names}, "instance_info": frames}
+    )
+
+
+def mmpose_video(folder: Path, points: np.ndarray) -> None:
+    write_json(folder / "clip.json", [{"frame_id": t, "instances": _mmpose_instances(f)} for t, f in enumerate(points)])
+
+
+def mmpose_images(folder: Path, points: np.ndarray) -> None:
+    for t, frame in enumerate(points):
+        write_json(folder / "clip" / f"{t}.json", _mmpose_instances(frame))
+
+
+def _unit(points: np.ndarray) -> np.ndarray:
+    return points / [WIDTH, HEIGHT, 1]
+
+
+def mediapipe_json(folder: Path, points: np.ndarray) -> None:
+    frames = [
+        {"frame": t, "landmarks": [[{"x": x, "y": y, "z": 0.1, "visibility": v} for x, y, v in p.tolist()] for p in frame]}
+        for t, frame in enumerate(_unit(points))
+    ]
+    write_json(folder / "clip.json", {"width": WIDTH, "height": HEIGHT, "frames": frames})
+
+
+def mediapipe_npy(folder: Path, points: np.ndarray) -> None:
+    unit = _unit(points[:, 0])
+    np.save(folder / "clip.npy", np.concatenate([unit[..., :2], np.zeros((*unit.shape[:2], 1)), unit[..., 2:]], axis=2))
+
+
+def detectron2(folder: Path, points: np.ndarray) -> None:
+    x, y, c = np.moveaxis(points, -1, 0)
+    keypoints = np.empty((len(points), 2), object)
+    for t in range(len(points)):
+        keypoints[t] = [], np.stack([x[t], y[t], np.zeros_like(x[t]), c[t]], axis=1).astype(np.float32)
+    np.savez(folder / "clip.npz", keypoints=keypoints, boxes=keypoints, metadata=np.array({"w": WIDTH, "h": HEIGHT}, object))
+
+
+def videopose3d(folder: Path, points: np.ndarray) -> None:
+    nested = {"clip.mp4": {"custom": [points[:, 0, :, :2].astype(np.float32)]}}
+    metadata = {"layout_name": "coco", "num_joints": 17, "video_metadata": {"clip.mp4": {"w": WIDTH, "h": HEIGHT}}}
+    np.savez(folder / "clip.npz", positions_2d=np.array(nested, object), metadata=np.array(metadata, object))
+
+
+def _table(points: np.ndarray, layout: Layout) -> pa.Table:
+    frames, count = points.shape[:2]
+    columns: dict[str, np.ndarray] = {"frame": np.repeat(np.arange(frames), count), "person": np.tile(np.arange(count), frames)}
+    for joint, values in zip(layout.joints, points.reshape(frames * count, -1, 3).transpose(1, 2, 0), strict=True):
+        for suffix, column in zip(("x", "y", "confidence"), values, strict=True):
+            columns[f"{joint.replace(' ', '_')}_{suffix}"] = column
+    return pa.table(columns | {"width": np.full(frames * count, WIDTH), "height": np.full(frames * count, HEIGHT)})
+
+
+def table_csv(folder: Path, points: np.ndarray) -> None:
+    pyarrow.csv.write_csv(_table(points, COCO_17), folder / "clip.csv")
+
+
+def table_parquet(folder: Path, points: np.ndarray) -> None:
+    pq.write_table(_table(points, H36M_17), folder / "clip.parquet")
+
+
+# format -> prepare.source, the layout it is written in, its writer
+FORMATS: dict[str, tuple[str, Layout, Callable[[Path, np.ndarray], None]]] = {
+    "coco results": ("coco", COCO_17, coco_results),
+    "coco annotations": ("coco", COCO_17, coco_annotations),
+    "openpose body 25": ("openpose", BODY_25, openpose),
+    "openpose coco 18": ("openpose", COCO_18, openpose),
+    "alphapose 17": ("alphapose", COCO_17, alphapose),
+    "alphapose 26": ("alphapose", HALPE_26, alphapose),
+    "mmpose demo": ("mmpose", COCO_17, mmpose_demo),
+    "mmpose video": ("mmpose", COCO_17, mmpose_video),
+    "mmpose video 26": ("mmpose", HALPE_26, mmpose_video),
+    "mmpose images": ("mmpose", COCO_17, mmpose_images),
+    "mediapipe json": ("mediapipe", MEDIAPIPE_33, mediapipe_json),
+    "mediapipe npy": ("mediapipe", MEDIAPIPE_33, mediapipe_npy),
+    "detectron2": ("detectron2", COCO_17, detectron2),
+    "videopose3d": ("videopose3d", COCO_17, videopose3d),
+    "table csv": ("table", COCO_17, table_csv),
+    "table parquet": ("table", H36M_17, table_parquet),
+}
+SIZE_IN_FILE = {"coco annotations", "mediapipe json", "detectron2", "videopose3d", "table csv", "table parquet"}
+ONE_PERSON = {"mediapipe npy", "videopose3d"}
+FOLDER_OF_FILES = {"openpose body 25", "openpose coco 18", "mmpose images"}
+NOT_JSON = {"mediapipe npy", "detectron2", "videopose3d", "table csv", "table parquet"}
+NO_CONFIDENCE = {"coco annotations", "videopose3d"}
+
+
+def source_of(kind: str, folder: Path | str, prepare: dict | None = None, run: Run = in_turn, **settings: object) -> Source:
+    """The source that reads a folder or file written in a format (or of a prepare.source)."""
+    name = FORMATS[kind][0] if kind in FORMATS else kind
+    section = {"source": name, "input": str(folder), **(prepare or {})}
+    return find(loading.from_dict({"prepare": section, name: settings}), run)
+
+
+def elsewhere(read: Callable, items: Iterable) -> Iterator[Callable]:
+    """As `in_turn`, with all that goes to another machine and comes from it."""
+    for item in items:
+        yield partial(lambda call: pickle.loads(dumps(pickle.loads(call)())), dumps(partial(read, item)))
+
+
+def sequences(kind: str, folder: Path | str, **settings: object) -> list[PoseSequence]:
+    """Everything that source_of holds, with the image size given where the format has none."""
+    if kind in FORMATS and kind not in SIZE_IN_FILE:
+        settings.setdefault("image_size", [WIDTH, HEIGHT])
+    return [clip.load() for clip in source_of(kind, folder, **settings).clips]

@@ -1,0 +1,125 @@
+"""Writes known motion as BVH and ASF/AMC."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from pose_diffusion.config import loading
+from pose_diffusion.data.sequence import Source
+from pose_diffusion.data.sources import Run, find, in_turn
+from pose_diffusion.data.sources.motion import mocap, synthetic
+from pose_diffusion.geometry.skeleton import JOINTS, PARENTS
+
+MIXAMO = {
+    "Hip": "Hips", "RHip": "RightUpLeg", "RKnee": "RightLeg", "RFoot": "RightFoot", "LHip": "LeftUpLeg", "LKnee": "LeftLeg",
+    "LFoot": "LeftFoot", "Spine": "Spine1", "Thorax": "Neck", "Neck/Nose": "Head", "Head": "HeadTop_End",
+    "LShoulder": "LeftArm", "LElbow": "LeftForeArm", "LWrist": "LeftHand",
+    "RShoulder": "RightArm", "RElbow": "RightForeArm", "RWrist": "RightHand",
+}  # fmt: skip
+NAMES = [f"mixamorig:{MIXAMO[joint]}" for joint in JOINTS]
+
+
+def motion(frames: int = 20) -> np.ndarray:
+    """(T, 17, 3) metres, z up: a person who walks."""
+    return synthetic.motion("S1", "Walking", 0, frames, 0)
+
+
+def hierarchy(names: list[str], channels: str = "6 Xposition Yposition Zposition Zrotation Xrotation Yrotation") -> str:
+    """Our tree of joints under other names."""
+
+    def joint(index: int) -> str:
+        kind = "ROOT" if PARENTS[index] < 0 else "JOINT"
+        children = "".join(joint(child) for child, parent in enumerate(PARENTS) if parent == index)
+        end = "" if children else "End Site\n{\nOFFSET 0 1 0\n}\n"
+        return f"{kind} {names[index]}\n{{\nOFFSET 0 0 0\nCHANNELS {channels}\n{children}{end}}}\n"
+
+    return "HIERARCHY\n" + joint(0)
+
+
+def depth_first() -> list[int]:
+    order, waiting = [], [0]
+    while waiting:
+        index = waiting.pop(0)
+        order.append(index)
+        waiting = [child for child, parent in enumerate(PARENTS) if parent == index] + waiting
+    return order
+
+
+def write_bvh(path: Path, points: np.ndarray, names: list[str] = NAMES, fps: float = 50, up: str = "y") -> None:
+    """Every joint's place in its position channels, whatever unit the points have; z of the points becomes `up`."""
+    axis, sign = "xyz".index(up[-1]), -1.0 if up.startswith("-") else 1.0
+    points = np.roll(points * [1, sign, sign], axis - 2, axis=-1)  # right-handed still
+    local = points.copy()
+    local[:, 1:] -= points[:, list(PARENTS[1:])]
+    rows = [" ".join(f"{x:.5f} {y:.5f} {z:.5f} 0 0 0" for x, y, z in frame[depth_first()]) for frame in local]
+    head = f"MOTION\nFrames: {len(points)}\nFrame Time: {1 / fps:.7f}\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(hierarchy(names) + head + "\n".join(rows) + "\n")
+
+
+def write_map(path: Path, names: dict[str, str]) -> None:
+    path.write_text(yaml.safe_dump({joint: [name] for joint, name in names.items()}))
+
+
+# A skeleton with CMU's bones: parent, direction, length in its units (inches * 0.45).
+BONES = {
+    "lhipjoint": ("root", (1, 0, 0), 1.8), "lfemur": ("lhipjoint", (0.34202, -0.939693, 0), 7.1),
+    "ltibia": ("lfemur", (0.34202, -0.939693, 0), 7.3), "rhipjoint": ("root", (-1, 0, 0), 1.8),
+    "rfemur": ("rhipjoint", (-0.34202, -0.939693, 0), 7.1), "rtibia": ("rfemur", (-0.34202, -0.939693, 0), 7.3),
+    "lowerback": ("root", (0, 1, 0), 2.0), "upperback": ("lowerback", (0, 1, 0), 2.0), "thorax": ("upperback", (0, 1, 0), 2.0),
+    "lowerneck": ("thorax", (0, 1, 0), 1.7), "upperneck": ("lowerneck", (0, 1, 0), 1.6), "head": ("upperneck", (0, 1, 0), 1.6),
+    "lclavicle": ("thorax", (0.9, 0.4, 0), 3.5), "lhumerus": ("lclavicle", (1, 0, 0), 5.0),
+    "lradius": ("lhumerus", (1, 0, 0), 3.5),
+    "rclavicle": ("thorax", (-0.9, 0.4, 0), 3.5), "rhumerus": ("rclavicle", (-1, 0, 0), 5.0),
+    "rradius": ("rhumerus", (-1, 0, 0), 3.5),
+}  # fmt: skip
+AXIS = {"lfemur": (0, 0, 20), "rfemur": (0, 0, -20), "ltibia": (0, 0, 20), "rtibia": (0, 0, -20), "lhumerus": (180, 30, 90)}
+DOF = {"lfemur": "rx ry rz", "ltibia": "rx", "lhumerus": "rx ry rz"}
+METRE = 0.0254 / 0.45
+
+
+def asf_text() -> str:
+    lines = [
+        ":version 1.10",
+        ":units",
+        "  length 0.45",
+        "  angle deg",
+        ":root",
+        "order TX TY TZ RX RY RZ",
+        "axis XYZ",
+        ":bonedata",
+    ]
+    for name, (_, direction, length) in BONES.items():
+        axis = " ".join(map(str, AXIS.get(name, (0, 0, 0))))
+        lines += ["begin", f"name {name}", f"direction {' '.join(map(str, direction))}", f"length {length}", f"axis {axis} XYZ"]
+        lines += [f"dof {DOF[name]}"] if name in DOF else []
+        lines.append("end")
+    lines += [":hierarchy", "begin"]
+    parents = dict.fromkeys(parent for parent, _, _ in BONES.values())
+    lines += [" ".join([parent, *(name for name, bone in BONES.items() if bone[0] == parent)]) for parent in parents]
+    return "\n".join([*lines, "end", ""])
+
+
+def amc_text(frames: list[dict[str, tuple]]) -> str:
+    lines = ["#!OML:ASF", ":FULLY-SPECIFIED", ":DEGREES"]
+    for index, frame in enumerate(frames, 1):
+        rest = {name: (0,) * len(dof.split()) for name, dof in DOF.items()}
+        values = {"root": (0, 16, 0, 0, 0, 0)} | rest | frame
+        lines += [str(index), *(f"{name} {' '.join(map(str, row))}" for name, row in values.items())]
+    return "\n".join([*lines, ""])
+
+
+def source_of(name: str, folder: Path | str, prepare: dict | None = None, run: Run = in_turn, **settings: object) -> Source:
+    section = {"source": name, "input": str(folder), **(prepare or {})}
+    return find(loading.from_dict({"prepare": section, name: settings}), run)
+
+
+def world_of(source: Source, clip: int = 0) -> np.ndarray:
+    """(T, 17, 3) of a clip in metres, z up."""
+    sequence = source.clips[clip].load()
+    camera = mocap.Camera.from_dict(source.cameras[f"{sequence.subject}/{sequence.camera}"])
+    assert sequence.pose_3d is not None and sequence.root_3d is not None
+    return camera.to_world((sequence.pose_3d + sequence.root_3d[:, None]).astype(np.float64))

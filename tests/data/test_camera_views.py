@@ -1,0 +1,52 @@
+"""Views: each row has its own camera's, and a camera that is missing or bad is named."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pose_diffusion.data import camera_views, schema
+from pose_diffusion.data.manifest import Manifest, Selection
+from pose_diffusion.errors import InputError
+from pose_diffusion.geometry.camera import h36m_cameras
+from pose_diffusion.geometry.skeleton import JOINTS
+from tests.data.poses import sequence, write_folder
+
+CAMERAS = h36m_cameras()["S1"]
+MANIFEST_CAMERAS = {f"S1/{name}": camera.to_dict() for name, camera in CAMERAS.items()}
+
+
+def known():
+    """Up and intrinsic of the four cameras, as a manifest describes them."""
+    return camera_views.cameras(described(MANIFEST_CAMERAS), "here")
+
+
+def described(cameras):
+    return Manifest(version=schema.VERSION, kernels=3, joints=list(JOINTS), cameras=cameras, source={}, settings={}, files=[])
+
+
+def test_a_row_gets_the_camera_of_its_own_sequence():
+    names = ["55011271", "54138969"]
+    table = pa.concat_tables([schema.to_table(sequence("S1", camera=name, rows=2)) for name in names], promote_options="none")
+    view = schema.tensor_values(camera_views.column(table, known()))
+    assert view.shape == (4, 15)
+    for row, name in enumerate(np.repeat(names, 2)):
+        np.testing.assert_allclose(view[row, 3:6], np.array(CAMERAS[name].rotation)[:, 2], rtol=1e-6)
+        np.testing.assert_allclose(view[row, 6:], CAMERAS[name].intrinsic, rtol=1e-6)
+    np.testing.assert_array_equal(view[:, :3], schema.tensor_values(table["root_3d"]))
+
+
+class TestBadInput:
+    def test_a_sequence_without_its_camera_is_named(self, tmp_path):
+        made = write_folder(tmp_path, {"split=train/part-00000.parquet": [sequence("S1", camera="c9")]})
+        with pytest.raises(InputError, match=r"shards: no camera 'S1/c9' in the manifest.*set train\.yaw_augment=0"):
+            camera_views.check(made, Selection(split="train"), "shards")
+
+    def test_a_camera_of_rows_that_are_not_selected_may_be_missing(self, tmp_path):
+        files = [sequence("S1", camera="54138969"), sequence("S8", camera="c9")]
+        made = write_folder(tmp_path, {"split=train/part-00000.parquet": files}, MANIFEST_CAMERAS)
+        camera_views.check(made, Selection(split="train", without_subjects=frozenset(["S8"])), "shards")
+
+    def test_a_bad_camera_is_named(self):
+        bad = {"S1/54138969": MANIFEST_CAMERAS["S1/54138969"] | {"focal": [1.0]}}
+        with pytest.raises(InputError, match=r"shards: camera 'S1/54138969': key 'focal'"):
+            camera_views.cameras(described(bad), "shards")
