@@ -1,11 +1,13 @@
 # `make quickstart` and `make test` are all a newcomer needs; each target builds .venv from the lock when it is absent.
-PYTHON ?= python3.11
+# The first Python of those that the package supports, whatever it is called here.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
 
-.PHONY: quickstart test test-all lint lock clean
+.PHONY: quickstart test test-all lint docs lock clean
 
 quickstart: .venv/.ready
-	$(BIN)/python jobs/quickstart.py --config configs/quickstart.yaml
+	$(BIN)/pose-diffusion quickstart --config configs/quickstart.yaml
 
 test: .venv/.ready
 	$(BIN)/python -m pytest -m "not slow"
@@ -19,6 +21,7 @@ lint: .venv/.ready
 	$(BIN)/mypy
 
 .venv/.ready: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 here: install one, or name it: make PYTHON=/path/to/python"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .

@@ -1,22 +1,23 @@
-"""How much memory processes hold, as Linux's /proc tells; 0 where there is none."""
+"""How much memory processes hold that they share with none, by psutil."""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import os
 import threading
-from pathlib import Path
+
+import psutil
 
 _LOOKS = 8  # at how much memory processes hold, to one at which processes there are
 
 
-def memory_mib(process: int | str = "self") -> float:
-    """Memory of a process that it shares with none, in MiB; 0 where the system does not tell (it is Linux's /proc)."""
+def memory_mib(process: psutil.Process | None = None) -> float:
+    """Memory of a process (by default of this one) that it shares with none, in MiB; 0 where the process is gone."""
     try:
-        with open(f"/proc/{process}/status") as lines:
-            return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon:")), 0.0)
-    except OSError:
+        info = (process or psutil.Process()).memory_info()
+    except psutil.Error:
         return 0.0
+    return (info.rss - getattr(info, "shared", 0)) / 2**20
 
 
 class Memory:
@@ -39,31 +40,15 @@ class Memory:
         self.thread.join()
 
     def _watch(self) -> None:
-        named: list[int] = []
+        processes: list[psutil.Process] = []
         for look in itertools.count():
             if self.stop.wait(self.every):
                 return
             if look % _LOOKS == 0:
-                named = [process for process in _below(os.getpid()) if _command(process).startswith(self.command)]
-            self.mib = max([self.mib, *map(memory_mib, named)])
+                processes = [one for one in psutil.Process().children(recursive=True) if self._is_watched(one)]
+            self.mib = max([self.mib, *map(memory_mib, processes)])
 
-
-def _command(process: int) -> str:
-    try:
-        return Path(f"/proc/{process}/cmdline").read_text(errors="replace")
-    except OSError:
-        return ""
-
-
-def _below(process: int) -> list[int]:
-    """Children, their children and so on, as far as Linux's /proc tells."""
-    found, waiting = [], [process]
-    while waiting:
-        try:
-            tasks = list(Path(f"/proc/{waiting.pop()}/task").glob("*/children"))
-            children = [int(child) for path in tasks for child in path.read_text().split()]
-        except OSError:
-            continue
-        found += children
-        waiting += children
-    return found
+    def _is_watched(self, process: psutil.Process) -> bool:
+        with contextlib.suppress(psutil.Error):
+            return " ".join(process.cmdline()).startswith(self.command)
+        return False

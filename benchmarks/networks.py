@@ -62,11 +62,7 @@ def _forward(
     if compiled:
         networks.compile()
     call: Callable = getattr(networks, name)
-    if name == "lifter":
-        work = rows * flops.forward(flops.lifter(config.model))
-    else:
-        products = flops.encode(config.model) + flops.denoise(config.model)
-        work = rows * flops.forward(products) + flops.forward(flops.timestep(config.model))
+    work = rows * flops.forward(name, config.model)
     with torch.no_grad(), arithmetic(precision, device):
         way = _WAYS[compiled, compiled and device.type == "cuda"]
         return _entry(f"{name} forward", precision, way, rows, work, peak, lambda: call(*inputs), config, device, start)
@@ -86,7 +82,6 @@ def _training(
     if compiled:
         with arithmetic(precision, device):
             call = compiling.CompiledTraining(network, inputs, precision == "bf16")
-    products = flops.lifter(config.model) if name == "lifter" else flops.denoiser(config.model)
 
     def one() -> None:
         network.zero_grad(set_to_none=True)
@@ -95,7 +90,7 @@ def _training(
                 loss = call(*inputs).float().square().sum()
             loss.backward()
 
-    work = rows * flops.training(products)
+    work = rows * flops.training(name, config.model)
     way = _WAYS[compiled, compiled and device.type == "cuda"]
     return _entry(f"{name} training", precision, way, rows, work, peak, one, config, device, start)
 
@@ -109,7 +104,7 @@ def _sampler(
     """
     networks = reference_loops.networks(config, device)
     uv = torch.randn(2 * rows, 17, 2, device=device)
-    work = rows * flops.sampler(config.model, len(networks.steps), flips=True)
+    work = rows * flops.sampler(config.model, config.diffusion, flips=True)
     start = _begin(device)
     with torch.no_grad(), arithmetic(precision, device):
         if compiled:
@@ -151,7 +146,7 @@ def _entry(
     precision: str,
     way: str,
     rows: int,
-    work: int,
+    work: float,
     peak: float,
     call: Callable[[], object],
     config: BenchmarkConfig,

@@ -18,7 +18,6 @@ from benchmarks.config import BenchmarkConfig
 from benchmarks.reference_loops import Rate
 from benchmarks.results import Entry
 from pose_diffusion import storage
-from pose_diffusion.diffusion.schedule import sampling_steps
 from pose_diffusion.distributed.cluster.session import ray_cluster
 from pose_diffusion.errors import InputError
 from pose_diffusion.runtime.process import configure_runtime
@@ -72,10 +71,9 @@ def worker_counts(config: BenchmarkConfig, device: torch.device) -> list[int]:
 
 def _scaling(config: BenchmarkConfig, device: torch.device) -> tuple[list[Entry], dict[tuple[str, int], Rate]]:
     """The bare loops in 1, 2, ... processes at once, as the jobs' workers are: each process's rate, summed."""
-    steps = len(sampling_steps(config.diffusion))
     work = {
-        "training": flops.training(flops.denoiser(config.model)),
-        "lifting": flops.sampler(config.model, steps, config.infer.flips) * config.infer.hypotheses,
+        "training": flops.training("denoiser", config.model),
+        "lifting": flops.sampler(config.model, config.diffusion, config.infer.flips) * config.infer.hypotheses,
     }
     found: list[Entry] = []
     rates: dict[tuple[str, int], Rate] = {}

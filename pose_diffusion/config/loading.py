@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config, Section
+from pose_diffusion.config import Config, Section, presets
 from pose_diffusion.config.renamed import new_name
 from pose_diffusion.errors import InputError
 
@@ -31,7 +31,7 @@ def load(
     root: str = "",
     kind: type[AnyConfig] = Config,  # type: ignore[assignment]
 ) -> AnyConfig:
-    """The config of a YAML file (local or s3://; None is all defaults) with 'section.key=value' overrides on top.
+    """The config of a YAML file (local, s3:// or the name of a preset; None is all defaults), 'section.key=value' on top.
 
     root: where relative paths are, a folder or s3://; '' is the working directory. kind: a Config with further sections.
     Raises InputError for a missing file, bad YAML, an unknown key, a wrong type or a value out of range.
@@ -113,7 +113,12 @@ def parse_arguments(
         epilog="keys:\n" + describe(sections, kind),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--config", metavar="FILE", help="YAML file, local or s3://; without it every key has its default")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help=f"YAML file, local or s3://, or one that comes with the package: {', '.join(presets.names())}; "
+        "without it every key has its default",
+    )
     parser.add_argument("--root", default="", metavar="FOLDER", help="where relative paths are, a folder or s3://bucket/prefix")
     parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings that win over the file's")
     arguments = parser.parse_args(argv)
@@ -121,8 +126,9 @@ def parse_arguments(
 
 
 def _read_yaml(path: str) -> dict:
+    preset = presets.find(path)
     try:
-        values = yaml.safe_load(storage.read_bytes(path))
+        values = yaml.safe_load(storage.read_bytes(preset if preset and not storage.exists(path) else path))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise InputError(

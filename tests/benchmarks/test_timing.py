@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import torch
 
 from benchmarks.timing import matmul_peak, seconds_a_call
@@ -21,6 +22,14 @@ def test_a_call_is_repeated_though_it_is_longer_than_asked():
     assert len(calls) == 1 + 3
 
 
-def test_the_peak_is_of_the_precision_that_is_asked_for():
-    assert matmul_peak("float32", 0.01, CPU, sizes=(64,)) > 0
-    assert matmul_peak("bf16", 0.01, CPU, sizes=(64,)) > 0
+@pytest.mark.parametrize(("precision", "dtype"), [("float32", torch.float32), ("bf16", torch.bfloat16)])
+def test_the_peak_is_of_products_in_the_precision_asked_for(monkeypatch, precision, dtype):
+    multiplied: list[tuple[torch.dtype, torch.Size]] = []
+
+    def mm(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        multiplied.append((out.dtype, a.shape))
+        return torch.matmul(a, b, out=out)
+
+    monkeypatch.setattr(torch, "mm", mm)
+    assert matmul_peak(precision, 0.01, CPU, sizes=(16, 32)) > 0
+    assert set(multiplied) == {(dtype, torch.Size([16, 16])), (dtype, torch.Size([32, 32]))}

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import ray
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from pose_diffusion.distributed.cluster.driver_actor import driver_actor
 
 log = logging.getLogger("pose_diffusion")
 
@@ -31,31 +31,10 @@ class _Lines:
 @contextlib.contextmanager
 def log_actor(every: float = 0.5) -> Iterator[Any]:
     """An actor whose `say.remote(line)` logs the line here, while the block lasts."""
-    actor: Any = ray.remote(num_cpus=0, scheduling_strategy=driver_node())(_Lines).remote()
-    stop = threading.Event()
-
-    def pump() -> None:
-        while not stop.wait(every):
-            with contextlib.suppress(ray.exceptions.RayError):
-                _show(ray.get(actor.take.remote()))
-
-    thread = threading.Thread(target=pump, daemon=True)
-    thread.start()
-    try:
+    with driver_actor(_Lines, _show, every) as actor:
         yield actor
-    finally:
-        stop.set()
-        thread.join()
-        with contextlib.suppress(ray.exceptions.RayError):
-            _show(ray.get(actor.take.remote(), timeout=5))
-            ray.kill(actor)
 
 
-def driver_node() -> Any:
-    """For actors that belong to the driver: on its node, so that they are not lost with another."""
-    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-
-
-def _show(lines: list[str]) -> None:
-    for line in lines:
+def _show(actor: Any) -> None:
+    for line in ray.get(actor.take.remote(), timeout=5):
         log.info(line)

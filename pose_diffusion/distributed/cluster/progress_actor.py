@@ -5,7 +5,6 @@ tells of one that takes its workers down, and how many of its poses are lifted s
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import ray
 
 from pose_diffusion.distributed.cluster import prometheus
-from pose_diffusion.distributed.cluster.log_actor import driver_node
+from pose_diffusion.distributed.cluster.driver_actor import driver_actor
 
 
 class ProgressReporter:
@@ -57,22 +56,10 @@ class _ProgressActor:
 @contextlib.contextmanager
 def progress_actor(run: str, on_total: Callable[[int], object], every: float = 1.0) -> Iterator[ProgressReporter]:
     """A reporter for a run's workers while the block lasts; `on_total` gets the rows of all shards now and then."""
-    counts: Any = ray.remote(num_cpus=0, max_restarts=-1, scheduling_strategy=driver_node())(_ProgressActor)
-    actor = counts.remote()
-    stop = threading.Event()
 
-    def watch() -> None:
-        while not stop.wait(every):
-            with contextlib.suppress(ray.exceptions.RayError):
-                if rows := ray.get(actor.total.remote(), timeout=5):
-                    on_total(rows)
+    def poll(actor: Any) -> None:
+        if rows := ray.get(actor.total.remote(), timeout=5):
+            on_total(rows)
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
+    with driver_actor(_ProgressActor, poll, every, max_restarts=-1) as actor:
         yield ProgressReporter(actor, run)
-    finally:
-        stop.set()
-        thread.join()
-        with contextlib.suppress(ray.exceptions.RayError):
-            ray.kill(actor)  # a driver may run more jobs, and even an idle actor costs 0.7% of a core

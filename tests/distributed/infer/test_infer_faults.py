@@ -173,7 +173,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
 
 def actors(kind: type[ShardLifter]) -> AbstractContextManager:
     """For a block, actors are of this kind."""
-    return mock.patch("pose_diffusion.distributed.infer.ShardLifter", kind)
+    return mock.patch("pose_diffusion.distributed.infer.driver.ShardLifter", kind)
 
 
 @pytest.fixture(scope="module")
@@ -313,7 +313,7 @@ from pathlib import Path
 from pose_diffusion import distributed
 import ray
 from ray.cluster_utils import Cluster
-from pose_diffusion.distributed.infer import infer
+from pose_diffusion.distributed.infer.driver import infer
 from tests.distributed.archives import settings, hashes
 
 bundle, archive, output = sys.argv[1:]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import shutil
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import pytest
 from uploads import upload
 
 from pose_diffusion import storage
+from pose_diffusion.cli import VERBS, exit_code
 from pose_diffusion.config import Config, loading
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import shards
@@ -213,11 +213,10 @@ def test_a_sequence_that_breaks_when_it_is_loaded_is_left_out_and_stays_so(ray_s
         prepare(loading.load(None, [*keys, "prepare.on_error=fail"]))
 
 
-def test_the_exit_code_says_that_something_was_left_out(ray_session, tmp_path, repository):
-    main = runpy.run_path(str(repository / "jobs" / "prepare.py"))["main"]
+def test_the_exit_code_says_that_something_was_left_out(ray_session, tmp_path):
     folder = write_human36m(tmp_path / "in", broken="Sitting")
-    assert main(loading.load(None, human36m(tmp_path, folder, "prepare.on_error=skip"))) == 1
-    assert main(loading.load(None, human36m(tmp_path / "whole", write_human36m(tmp_path / "good")))) == 0
+    assert exit_code(VERBS["prepare"], human36m(tmp_path, folder, "prepare.on_error=skip")) == 1
+    assert exit_code(VERBS["prepare"], human36m(tmp_path / "whole", write_human36m(tmp_path / "good"))) == 0
 
 
 def test_input_is_read_from_s3_as_from_a_folder(ray_session, s3_bucket, tmp_path):

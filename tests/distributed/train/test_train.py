@@ -320,7 +320,7 @@ class TestBadInput:
 
     def test_turning_without_cameras_is_refused(self, tmp_path):
         write_folder(tmp_path / "shards", {TRAIN: [sequence("S1"), sequence("S8")]})
-        with pytest.raises(InputError, match=r"no camera 'S1/c1' in the manifest, and train\.turn needs it"):
+        with pytest.raises(InputError, match=r"no camera 'S1/c1' in the manifest, and train\.yaw_augment needs it"):
             train(settings(f"{tmp_path}/shards", tmp_path / "run", "train.yaw_augment=0.5"))
         assert not (tmp_path / "run").exists()
 

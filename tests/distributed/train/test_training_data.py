@@ -57,7 +57,7 @@ def dataset(folder, shuffle=False, subjects=None):
 
 
 def test_the_processes_that_only_read_load_no_torch():
-    code = "import sys, pose_diffusion.distributed.data; sys.exit('torch' in sys.modules)"
+    code = "import sys, pose_diffusion.distributed.train.data; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
