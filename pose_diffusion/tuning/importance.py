@@ -1,10 +1,9 @@
 """How much each searched key moved the error of the trials.
 
-A random forest predicts the trials' errors from their settings; each tree is asked about the trials that it was not grown on,
-as they are and with one key's value drawn anew from all trials (Breiman, 'Random Forests', Machine Learning 45, 2001, section
-10). A key's importance is the fall of R², the share of the errors' variance that the forest explains, when the key's value is
-so averaged over. It tells what mattered within the ranges searched, and nothing beyond them; keys that the search moved
-together share their importance.
+Optuna's fANOVA (Hutter, Hoos, Leyton-Brown, 'An efficient approach for assessing hyperparameter importance', ICML 2014): of
+the variance that a random forest finds in the errors over the space, the share that a key explains by itself. The forest is
+trusted only where it predicts errors of trials that its trees have not seen (R² of the samples out of the bag). It tells what
+mattered within the ranges searched, and nothing beyond them.
 
 Trials stopped early are compared with the rest by the lowest error up to an epoch that nearly all of them reached: errors at
 their ends would compare long training with short.
@@ -15,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,9 +30,10 @@ Curve = Sequence[tuple[int, float]]  # (epoch, error), in order
 
 @dataclass(frozen=True)
 class Importance:
-    """keys: fall of R² by key, the largest first, empty where none can be told (`reason` says why); fit: R² of the forest on
-    trials that its trees have not seen, None where no forest was grown; trials: how many it rests on; epoch: where their
-    errors were compared, None for the last.
+    """keys: share of the explained variance by key, the largest first, empty where none can be told (`reason` says why).
+
+    fit: R² of a forest on trials that its trees have not seen, None where none was grown. trials: how many it rests on.
+    epoch: where their errors were compared, None for the last.
     """
 
     keys: dict[str, float] = field(default_factory=dict)
@@ -66,11 +67,11 @@ def importance(values: Mapping[str, Sequence], errors: np.ndarray, epoch: int | 
         return Importance(trials=count, epoch=epoch, reason="no key took more than one value")
     if np.ptp(errors) == 0:
         return Importance(trials=count, epoch=epoch, reason="all trials have the same error")
-    fit, falls = _forest(np.stack([_numbers(values[key]) for key in varied], 1), errors)
+    fit = _fit(np.stack([_numbers(values[key]) for key in varied], 1), errors)
     if fit < LEAST_FIT:
         reason = f"the settings do not predict the errors of these {count} trials (R² {fit:.2f}): chance, or too few trials"
         return Importance(fit=fit, trials=count, epoch=epoch, reason=reason)
-    by_key = dict.fromkeys(values, 0.0) | dict(zip(varied, falls.tolist(), strict=True))
+    by_key = dict.fromkeys(values, 0.0) | _shares({key: values[key] for key in varied}, errors)
     return Importance(dict(sorted(by_key.items(), key=lambda item: -item[1])), fit, count, epoch)
 
 
@@ -90,29 +91,39 @@ def _lowest(curve: Curve, epoch: int) -> float | None:
 
 
 def _numbers(values: Sequence) -> np.ndarray:
-    """A key's values as numbers, NaN where unset; names in the order of the alphabet, which a tree can cut into any groups."""
-    if all(value is None or isinstance(value, int | float) for value in values):
-        return np.array([math.nan if value is None else float(value) for value in values])
+    """A key's values as numbers; names, and values of which some are unset, by their place among those that came."""
+    if all(isinstance(value, int | float) for value in values):
+        return np.array([float(value) for value in values])
     names = sorted({str(value) for value in values})
     return np.array([float(names.index(str(value))) for value in values])
 
 
-def _forest(settings: np.ndarray, errors: np.ndarray) -> tuple[float, np.ndarray]:
-    """R² on unseen trials and its fall by key. (trials, keys), (trials,) -> scalar, (keys,)."""
+def _fit(settings: np.ndarray, errors: np.ndarray) -> float:
+    """R² on trials that the trees of a forest have not seen. (trials, keys), (trials,) -> scalar."""
     from sklearn.ensemble import RandomForestRegressor
 
-    forest = RandomForestRegressor(_TREES, min_samples_leaf=2, random_state=0).fit(settings, errors)
-    random = np.random.default_rng(0)
-    count, keys = settings.shape
-    # Sums over the trees that have not seen a trial, of its settings as they are (row 0) and with each key drawn anew.
-    predicted, asked = np.zeros((1 + keys, count)), np.zeros(count)
-    for tree, seen in zip(forest.estimators_, forest.estimators_samples_, strict=True):
-        unseen = np.setdiff1d(np.arange(count), seen)
-        variants = np.tile(settings[unseen], (1 + keys, 1, 1))  # (1 + keys, unseen, keys)
-        for key in range(keys):
-            variants[1 + key, :, key] = random.choice(settings[:, key], len(unseen))
-        predicted[:, unseen] += tree.predict(variants.reshape(-1, keys)).reshape(1 + keys, -1)
-        asked[unseen] += 1
-    known = asked > 0
-    missed = np.mean((predicted[:, known] / asked[known] - errors[known]) ** 2, 1) / np.var(errors[known])
-    return float(1 - missed[0]), missed[1:] - missed[0]
+    forest = RandomForestRegressor(_TREES, min_samples_leaf=2, oob_score=True, random_state=0)
+    return float(forest.fit(settings, errors).oob_score_)
+
+
+def _shares(values: Mapping[str, Sequence], errors: np.ndarray) -> dict[str, float]:
+    """Each key's share of the variance that fANOVA explains."""
+    import optuna
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
+    columns = {key: _numbers(column).tolist() for key, column in values.items()}
+    kinds = {key: _distribution(values[key], column) for key, column in columns.items()}
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study()
+    for number, error in enumerate(errors.tolist()):
+        params = {key: column[number] for key, column in columns.items()}
+        study.add_trial(optuna.trial.create_trial(value=error, params=params, distributions=kinds))
+    return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))
+
+
+def _distribution(values: Sequence, numbers: Sequence[float]) -> Any:
+    from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return FloatDistribution(min(numbers), max(numbers))
+    return CategoricalDistribution(sorted(set(numbers)))

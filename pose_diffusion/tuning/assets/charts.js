@@ -136,8 +136,8 @@ function importanceChart(search) {
   at("importance-chart").hidden = !entries.length;
   const when = epoch !== null && search.mode === "training" ? ` up to epoch ${epoch}, which at least three quarters of the trials reached,` : "";
   at("importance-note").textContent = entries.length
-    ? `Share of the variance of the errors${when} that a random forest over ${counted(trials, "trial")} no longer explains without the key:`
-      + ` the fall of its R² on trials that its trees have not seen. With all keys R² is ${number(fit, 2)}; 1 would be a perfect fit.`
+    ? `Share of the variance of the errors${when} that a key explains by itself (fANOVA over ${counted(trials, "trial")}).`
+      + ` A random forest of all keys has an R² of ${number(fit, 2)} on trials that its trees have not seen; 1 would be a perfect fit.`
       + " Only what varied within the ranges searched can matter here."
     : `Not told: ${reason}.`;
   if (!entries.length) return null;
