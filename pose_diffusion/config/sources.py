@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from pose_diffusion.config.section import Count, NonNegative, Positive, Section, Share
+from pose_diffusion.geometry.layouts import LAYOUTS
+
+if TYPE_CHECKING:
+    LayoutName = str
+else:
+    LayoutName = Literal[("auto", *LAYOUTS)]  # a file more in geometry/layouts is a choice more
 
 
 class SyntheticConfig(Section):
@@ -38,7 +44,7 @@ class Human36MConfig(Section):
 
 
 class ArchiveConfig(Section):
-    layout: Literal["auto", "coco17", "body25", "coco18", "halpe26", "mediapipe33", "h36m17"] = "auto"
+    layout: LayoutName = "auto"
     """Joint layout of the file; auto takes what the file says, else what its tool writes for that number of joints."""
     image_size: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     """Image width and height in pixels, where neither the file nor the images say it."""
