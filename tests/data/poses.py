@@ -1,6 +1,11 @@
 """Small shard folders for tests."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import mixture, schema, shards
@@ -45,3 +50,20 @@ def write_folder(folder, files: dict[str, list[PoseSequence]], cameras: dict[str
     )
     manifests.write(str(folder), manifest)
     return manifest
+
+
+def rewrite(path: str | Path, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Replaces a Parquet file by change(its table)."""
+    pq.write_table(change(pq.read_table(path)), path)
+
+
+def with_mixture(change: Callable[[np.ndarray], object]) -> Callable[[pa.Table], pa.Table]:
+    """For `rewrite`: the table with its mixtures changed in place."""
+
+    def apply(table: pa.Table) -> pa.Table:
+        values = schema.tensor_values(table["mixture"]).copy()
+        change(values)
+        column = schema.tensor_column(values, len(table), values.shape[1:])
+        return table.set_column(table.column_names.index("mixture"), table.schema.field("mixture"), column)
+
+    return apply

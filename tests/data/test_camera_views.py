@@ -5,23 +5,10 @@ import pyarrow as pa
 import pytest
 
 from pose_diffusion.data import camera_views, schema
-from pose_diffusion.data.manifest import Manifest, Selection
+from pose_diffusion.data.manifest import Selection
 from pose_diffusion.errors import InputError
-from pose_diffusion.geometry.camera import h36m_cameras
-from pose_diffusion.geometry.skeleton import JOINTS
+from tests.data.camera_manifests import CAMERAS, MANIFEST_CAMERAS, described, known
 from tests.data.poses import sequence, write_folder
-
-CAMERAS = h36m_cameras()["S1"]
-MANIFEST_CAMERAS = {f"S1/{name}": camera.to_dict() for name, camera in CAMERAS.items()}
-
-
-def known():
-    """Up and intrinsic of the four cameras, as a manifest describes them."""
-    return camera_views.cameras(described(MANIFEST_CAMERAS), "here")
-
-
-def described(cameras):
-    return Manifest(version=schema.VERSION, kernels=3, joints=list(JOINTS), cameras=cameras, source={}, settings={}, files=[])
 
 
 def test_a_row_gets_the_camera_of_its_own_sequence():

@@ -14,7 +14,7 @@ from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import schema, shards
 from pose_diffusion.data.manifest import Selection
 from pose_diffusion.errors import InputError
-from tests.data.poses import sequence, write_folder
+from tests.data.poses import rewrite, sequence, with_mixture, write_folder
 
 TRAIN = "split=train/part-00000.parquet"
 TEST = "split=test/part-00000.parquet"
@@ -29,22 +29,6 @@ def folder(tmp_path):
     }
     write_folder(tmp_path / "shards", files)
     return str(tmp_path / "shards")
-
-
-def rewrite(path, change):
-    """Replaces a shard's table by change(table), with the same file name."""
-    table = pq.read_table(path)
-    pq.write_table(change(table), path)
-
-
-def with_mixture(change):
-    def apply(table):
-        values = schema.tensor_values(table["mixture"]).copy()
-        change(values)
-        column = schema.tensor_column(values, len(table), values.shape[1:])
-        return table.set_column(table.column_names.index("mixture"), table.schema.field("mixture"), column)
-
-    return apply
 
 
 def test_a_sequence_is_read_back_as_it_was(folder):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import torch
 
 from pose_diffusion import storage
@@ -56,8 +55,3 @@ def keys(output: Path | str) -> list[tuple]:
         table = predictions.read(str(path), ["subject", "action", "camera", "frame"])
         found += zip(*(table[name].to_pylist() for name in table.column_names), strict=True)
     return sorted(found)
-
-
-def rewrite(path: Path, change) -> None:
-    """Replaces a Parquet file by change(its table)."""
-    pq.write_table(change(pq.read_table(path)), path)

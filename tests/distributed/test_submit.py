@@ -22,7 +22,8 @@ from pose_diffusion.distributed.tune.driver import tune
 from pose_diffusion.inference.bundle import load_bundle
 from pose_diffusion.report.table import table
 from tests.distributed.archives import write_archive, write_bundle
-from tests.distributed.raylets import Raylets, raylets, wait_for
+from tests.distributed.raylets import Raylets, raylets
+from tests.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 

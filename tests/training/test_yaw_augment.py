@@ -6,8 +6,8 @@ import torch
 
 from pose_diffusion.data import camera_views, schema
 from pose_diffusion.training.yaw_augment import turn
+from tests.data.camera_manifests import CAMERAS, known
 from tests.data.poses import sequence
-from tests.data.test_camera_views import CAMERAS, known
 
 
 def seen(angle=0.0, camera="54138969", rows=6):

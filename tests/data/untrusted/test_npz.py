@@ -213,7 +213,7 @@ def test_a_pickle_bomb_of_500_mb_is_refused_in_bounded_memory(tmp_path: Path) ->
         stream.write(member.getvalue())
         for _ in range(500):
             stream.write(b"".join(blocks))
-    code = "import sys; from pose_diffusion.data import safe_npz; safe_npz.load(sys.argv[1])"
+    code = "import sys; from pose_diffusion.data.untrusted import npz; npz.load(sys.argv[1])"
     limited = f"import resource; resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)); {code}"
     run = subprocess.run([sys.executable, "-c", limited, str(path)], capture_output=True, text=True, check=False)
     assert "InputError" in run.stderr and "a pickle bomb" in run.stderr.splitlines()[-1]

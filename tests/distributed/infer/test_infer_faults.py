@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -24,9 +23,11 @@ from pose_diffusion.data import schema, shards
 from pose_diffusion.distributed.infer.driver import infer
 from pose_diffusion.distributed.infer.shard_lifter import ShardLifter
 from pose_diffusion.errors import InputError, RunError
-from tests.distributed.archives import hashes, keys, rewrite, settings, write_archive, write_bundle
+from tests.data.poses import rewrite, with_mixture
+from tests.distributed.archives import hashes, keys, settings, write_archive, write_bundle
 from tests.distributed.broken import Deadly
 from tests.distributed.refusing import REFUSALS, Proxy
+from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -37,19 +38,9 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
 # Bad shards
 
 
-def with_mixture(change: Callable[[np.ndarray], None]) -> Callable[[Path], None]:
-    """Poisons the mixtures of a file, leaving a valid Parquet file."""
-
-    def poison(path: Path) -> None:
-        def replaced(table: pa.Table) -> pa.Table:
-            mixture = schema.tensor_values(table["mixture"]).copy()
-            change(mixture)
-            column = schema.tensor_column(mixture, len(mixture), mixture.shape[1:])
-            return table.set_column(table.column_names.index("mixture"), table.schema.field("mixture"), column)
-
-        rewrite(path, replaced)
-
-    return poison
+def changed(change: Callable[[np.ndarray], None]) -> Callable[[Path], None]:
+    """Changes the mixtures of a file, leaving a valid Parquet file."""
+    return lambda path: rewrite(path, with_mixture(change))
 
 
 def set_nan(mixture: np.ndarray) -> None:
@@ -85,12 +76,12 @@ def truncate(path: Path) -> None:
 
 POISONS: dict[int, tuple[Callable[[Path], object], str]] = {
     3: (truncate, "cannot be read as Parquet"),
-    40: (with_mixture(set_nan), "row 3, column 'mixture': a value is not finite"),
-    77: (with_mixture(set_negative_sigma), "row 0, column 'mixture': a sigma is negative"),
+    40: (changed(set_nan), "row 3, column 'mixture': a value is not finite"),
+    77: (changed(set_negative_sigma), "row 0, column 'mixture': a sigma is negative"),
     101: (with_one_kernel, "column 'mixture' has K = 1, expected 3"),
     102: (of_another_version, "shard schema version 9, expected 1"),
     150: (Path.unlink, "no such file"),
-    199: (with_mixture(move), "its SHA-256 is not the manifest's"),
+    199: (changed(move), "its SHA-256 is not the manifest's"),
 }
 
 
@@ -137,7 +128,7 @@ def test_a_bad_shard_ends_a_run_that_is_not_to_skip(
     "poison, reason",
     [
         (of_another_version, "schema version 9, expected 1"),
-        (with_mixture(set_nan), "row 3, column 'mixture': a value is not finite"),
+        (changed(set_nan), "row 3, column 'mixture': a value is not finite"),
     ],
 )
 def test_bad_content_that_the_manifest_agrees_with_ends_it_too(
@@ -162,13 +153,6 @@ def slow_archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("slow")
     write_archive(folder, files=16, rows=400)
     return folder
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def actors(kind: type[ShardLifter]) -> AbstractContextManager:
@@ -291,7 +275,7 @@ def test_a_killed_driver_leaves_a_run_that_goes_on(
     bundle: str, slow_archive: Path, undisturbed: Path, tmp_path: Path, sign: signal.Signals
 ) -> None:
     process = job(bundle, slow_archive, tmp_path / "out")
-    wait_for(lambda: len(hashes(tmp_path / "out")) >= 2)
+    wait_for(lambda: len(hashes(tmp_path / "out")) >= 2, "two shards")
     process.send_signal(sign)
     code = process.wait(120)
     output = process.stdout.read()
@@ -373,7 +357,7 @@ def test_credentials_that_expire_in_mid_run_end_it_with_a_list_and_the_next_run_
 ) -> None:
     output = f"{s3_bucket}/out"
     process = job(bundle, remote_archive, output, "infer.retries=1")
-    wait_for(lambda: len(published(output)) >= 2)
+    wait_for(lambda: len(published(output)) >= 2, "two shards")
     proxy.refuse("PUT", 1000, *REFUSALS["expired token"])
     assert process.wait(300) == 1
     said = process.stdout.read()

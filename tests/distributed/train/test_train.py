@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,9 +29,10 @@ from pose_diffusion.distributed.train.driver import train
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.geometry.camera import h36m_cameras
 from pose_diffusion.inference.bundle import load_bundle
-from tests.data.poses import sequence, write_folder
-from tests.data.test_shards import rewrite, with_mixture
+from tests.data.poses import rewrite, sequence, with_mixture, write_folder
 from tests.distributed.prometheus import exported
+from tests.distributed.runs import history
+from tests.waiting import wait_for
 
 TRAIN = "split=train/part-00000.parquet"
 
@@ -67,18 +67,6 @@ def arguments(folder: str, output: Path | str, *more: str) -> list[str]:
 
 def settings(folder: str, output: Path | str, *more: str) -> Config:
     return loading.load(None, arguments(folder, output, *more))
-
-
-def history(output: Path) -> list[dict]:
-    path = output / "metrics.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def wait_for(condition, seconds: float = 240) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.05)
 
 
 def weights(output: Path | str) -> dict[str, torch.Tensor]:
@@ -151,7 +139,7 @@ def disturbed(ray_session, folder, tmp_path_factory, repository) -> Disturbed:
         # A session of its own, so that its whole Ray can be killed with it, as by a lost machine.
         driver = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
-            wait_for(lambda: len(history(output)) >= 1 or driver.poll() is not None)
+            wait_for(lambda: len(history(output)) >= 1 or driver.poll() is not None, "an epoch")
         finally:
             family = psutil.Process(driver.pid).children(recursive=True)
             os.killpg(driver.pid, signal.SIGKILL)
@@ -163,7 +151,10 @@ def disturbed(ray_session, folder, tmp_path_factory, repository) -> Disturbed:
     killed = []
 
     def kill_a_worker():
-        wait_for(lambda: any("step0000005" in str(path) for path in output.glob("checkpoints/stage1*/state.pt")))
+        wait_for(
+            lambda: any("step0000005" in str(path) for path in output.glob("checkpoints/stage1*/state.pt")),
+            "a checkpoint in mid-epoch",
+        )
         # A worker's title names the function it runs, so the loop's own process can be told from Ray Data's.
         for process in psutil.Process().children(recursive=True):
             if "RayTrainWorker" in " ".join(process.cmdline()):

@@ -23,8 +23,7 @@ from pose_diffusion.distributed.train.data import COLUMNS_TO_TURN, stream, train
 from pose_diffusion.distributed.train.epochs import Epochs
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera, h36m_cameras
-from tests.data.poses import sequence, write_folder
-from tests.data.test_shards import rewrite, with_mixture
+from tests.data.poses import rewrite, sequence, with_mixture, write_folder
 
 ROWS = {"S1": 50, "S5": 41, "S8": 30}
 

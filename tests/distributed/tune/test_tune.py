@@ -27,7 +27,8 @@ from pose_diffusion.tuning import space as spaces
 from pose_diffusion.tuning.search import Search
 from pose_diffusion.tuning.trials import Journal
 from tests.data.poses import sequence, write_folder
-from tests.distributed.train.test_train import history, wait_for
+from tests.distributed.runs import history
+from tests.waiting import wait_for
 
 TRAIN, TEST = "split=train/part-00000.parquet", "split=test/part-00000.parquet"
 MODEL = ModelConfig(width=8, layers=1, heads=2)
@@ -303,7 +304,7 @@ def test_a_killed_search_goes_on_and_repeats_no_finished_trial(ray_session, fold
     with open(tmp_path / "log", "wb") as log:
         driver = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
-            wait_for(in_mid_search, 400)
+            wait_for(in_mid_search, "trials under way")
         finally:
             family = psutil.Process(driver.pid).children(recursive=True)
             os.killpg(driver.pid, signal.SIGKILL)
