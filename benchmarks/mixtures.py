@@ -22,12 +22,11 @@ from pose_diffusion.data import heatmaps
 
 SIZES = ((64, 48), (96, 72), (64, 64), (48, 64))  # height and width
 _MOST_PEAKS = 7
-_SECONDS = 1.0  # of each size
 
 
-def measure(count: int, device: str) -> list[Entry]:
+def measure(count: int, device: str, seconds: float = 1.0) -> list[Entry]:
     """Speed and likelihood of both on the same heatmaps; scikit-learn's is left out where it is not installed."""
-    found = compare(count, device=device)
+    found = compare(count, device=device, seconds=seconds)
     rates = {"batched EM": count / found.seconds, "batched EM, first time": count / found.first_seconds}
     size = f"{count} random heatmaps of {len(SIZES)} sizes"
     if found.scikit_seconds is None:
@@ -71,7 +70,9 @@ class Comparison:
         )
 
 
-def compare(count: int = 1000, kernels: int = 5, points: int = 10_000, seed: int = 0, device: str = "cpu") -> Comparison:
+def compare(
+    count: int = 1000, kernels: int = 5, points: int = 10_000, seed: int = 0, device: str = "cpu", seconds: float = 1.0
+) -> Comparison:
     """Fits `count` random heatmaps both ways, each size in turn; ours alone where scikit-learn is not installed."""
     batches = [
         random_heatmaps(len(range(number, count, len(SIZES))), size, seed)
@@ -86,7 +87,7 @@ def compare(count: int = 1000, kernels: int = 5, points: int = 10_000, seed: int
         ours = [heatmaps.fit(maps, kernels, device=device)[0] for maps in batches]
         first_seconds = time.perf_counter() - start
         seconds = sum(
-            seconds_a_call(partial(heatmaps.fit, maps, kernels, device=device), _SECONDS, torch.device(device))
+            seconds_a_call(partial(heatmaps.fit, maps, kernels, device=device), seconds, torch.device(device))
             for maps in batches
         )
         try:

@@ -72,14 +72,14 @@ def plan(source: Source, settings: PrepareConfig) -> list[PlannedFile]:
     return files
 
 
-def batches(files: Iterable[PlannedFile]) -> Iterator[list[PlannedFile]]:
+def batches(files: Iterable[PlannedFile], most_rows: int = _MOST_ROWS) -> Iterator[list[PlannedFile]]:
     """Files that one worker makes, one after another: all that one clip is cut into; those whose clips come from one file that
-    is read for them, up to half a million rows; else one.
+    is read for them, up to `most_rows`; else one.
     """
     batch: list[PlannedFile] = []
     rows = 0
     for file in files:
-        if batch and not _belong_together(batch[-1], file, rows < _MOST_ROWS):
+        if batch and not _belong_together(batch[-1], file, rows < most_rows):
             yield batch
             batch, rows = [], 0
         batch.append(file)

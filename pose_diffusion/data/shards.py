@@ -22,7 +22,7 @@ from pose_diffusion.errors import InputError
 
 ROW_GROUP = 4096
 _MAGIC = b"PAR1"
-_FOOTER = 1 << 16  # bytes that hold most footers
+_FOOTER = 1 << 16  # bytes
 _FOOTERS = 256  # are looked at before a job begins
 _AT_ONCE = 16  # files that are asked for while others are under way
 
@@ -189,7 +189,7 @@ def check_footers(folder: str, files: Sequence[ShardFile], kernels: int) -> None
 
     def check(file: ShardFile) -> None:
         path = storage.join(folder, file.path)
-        with _parquet(path, _footer(path, file.bytes)) as parquet:
+        with _parquet(path, read_footer(path, file.bytes)) as parquet:
             found = schema.check_schema(parquet.schema_arrow, path)
             if found != kernels:
                 raise InputError(f"{path}: column 'mixture' has K = {found}, expected {kernels}")
@@ -202,9 +202,12 @@ def check_footers(folder: str, files: Sequence[ShardFile], kernels: int) -> None
             pass
 
 
-def _footer(path: str, size: int) -> bytes:
-    """A Parquet file of `size` bytes without its rows: magic number, then footer, its length, magic number."""
-    end = storage.read_range(path, max(0, size - _FOOTER), size)
+def read_footer(path: str, size: int, most: int = _FOOTER) -> bytes:
+    """A Parquet file of `size` bytes without its rows: magic number, then footer, its length, magic number.
+
+    most: bytes that are read at first, which hold most footers.
+    """
+    end = storage.read_range(path, max(0, size - most), size)
     length = int.from_bytes(end[-8:-4], "little") + 8
     if len(end) < length <= size:
         end = storage.read_range(path, size - length, size)

@@ -33,8 +33,12 @@ _LEGS = [[_AT[side + part] for part in ("Hip", "Knee", "Foot")] for side in "RL"
 _CHUNK = 8192
 
 
-def measure(path: str, cameras: Mapping[str, Camera], wide_px: float | None, wanted: Sequence[int]) -> DatasetStats:
+def measure(
+    path: str, cameras: Mapping[str, Camera], wide_px: float | None, wanted: Sequence[int], chunk: int = _CHUNK
+) -> DatasetStats:
     """The sums of one file. wide_px: sigma of joints that prepare filled in, where it is known. wanted: rows to draw.
+
+    chunk: rows that are measured at a time.
 
     Raises InputError for a file that is not a shard; values are taken as they are, for bad ones are what is looked for.
     """
@@ -47,9 +51,9 @@ def measure(path: str, cameras: Mapping[str, Camera], wide_px: float | None, wan
         frames = frame[starts : starts + span.rows]
         result.frame_ranges.append(FrameRange(span.subject, span.action, span.camera, int(frames.min()), int(frames.max())))
         starts += span.rows
-    for start in range(0, len(table), _CHUNK):
+    for start in range(0, len(table), chunk):
         before = min(start, 1)  # parts overlap by a row, so that each row is compared with the one before
-        part = slice(start - before, start + _CHUNK)
+        part = slice(start - before, start + chunk)
         rows = table.slice(part.start, part.stop - part.start)
         result.merge(_of_rows(rows, before, of_span[part], spans, cameras, wide_px))
     return result

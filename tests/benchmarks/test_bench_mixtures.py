@@ -5,18 +5,12 @@ from __future__ import annotations
 import sys
 
 import numpy as np
-import pytest
 
 from benchmarks import mixtures
 
 
-@pytest.fixture(autouse=True)
-def _short(monkeypatch):
-    monkeypatch.setattr(mixtures, "_SECONDS", 0.0)
-
-
 def test_both_fits_are_measured_on_the_same_heatmaps():
-    found = {entry.name: entry for entry in mixtures.measure(6, "cpu")}
+    found = {entry.name: entry for entry in mixtures.measure(6, "cpu", seconds=0.0)}
     assert -5 < found["likelihood above scikit-learn's, mean"].value < 5
     assert found["likelihood above scikit-learn's, least"].value <= found["likelihood above scikit-learn's, mean"].value
     theirs = found["scikit-learn, one by one"]
@@ -26,7 +20,7 @@ def test_both_fits_are_measured_on_the_same_heatmaps():
 
 def test_without_scikit_learn_ours_is_measured_alone(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.mixture", None)
-    found = mixtures.measure(4, "cpu")
+    found = mixtures.measure(4, "cpu", seconds=0.0)
     assert [entry.name for entry in found] == ["batched EM", "batched EM, first time"]
     assert all(entry.value > 0 and entry.share is None and "not installed" in entry.note for entry in found)
 

@@ -8,7 +8,6 @@ from functools import partial
 import pytest
 
 from pose_diffusion.config import PrepareConfig, loading
-from pose_diffusion.data import plan as plans
 from pose_diffusion.data.plan import PlannedFile, batches, plan, rows_of_a_file
 from pose_diffusion.data.sequence import LazySequence, Source
 from pose_diffusion.errors import InputError
@@ -59,10 +58,9 @@ def test_clips_of_a_large_input_file_share_no_file_with_others():
     assert [[p.clip.file for p in file.slices] for file in files] == [[""], *[["large"]] * 5, ["small", "other"]]
 
 
-def test_files_are_made_by_one_worker_that_reads_their_input_once(monkeypatch):
-    monkeypatch.setattr(plans, "_MOST_ROWS", 20)
+def test_files_are_made_by_one_worker_that_reads_their_input_once():
     clips = [("", 9), ("", 9), *[("large", 9)] * 5, ("small", 9), ("", 25)]
-    made = [[p.clip.file for file in batch for p in file.slices] for batch in batches(plan(of_files(*clips), settings()))]
+    made = [[p.clip.file for file in batch for p in file.slices] for batch in batches(plan(of_files(*clips), settings()), 20)]
     assert made == [[""], [""], ["large"] * 3, ["large"] * 2, ["small"], [""] * 3]
 
 

@@ -11,7 +11,6 @@ from pose_diffusion.data import mixture as gmm
 from pose_diffusion.data import shards
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import h36m_cameras
-from pose_diffusion.inspection import measure as module
 from pose_diffusion.inspection.dataset_stats import DatasetStats, Sketch, histogram, quantile
 from pose_diffusion.inspection.measure import measure
 from tests.data.poses import sequence
@@ -22,11 +21,10 @@ def write(tmp_path, *sequences, name="part.parquet") -> str:
     return f"{tmp_path}/{name}"
 
 
-def test_parts_of_a_file_add_up_to_the_whole(tmp_path, monkeypatch):
+def test_parts_of_a_file_add_up_to_the_whole(tmp_path):
     path = write(tmp_path, sequence(rows=30), sequence("S2", rows=25))
     whole = measure(path, {}, 5.0, [])
-    monkeypatch.setattr(module, "_CHUNK", 7)
-    parts = measure(path, {}, 5.0, [])
+    parts = measure(path, {}, 5.0, [], chunk=7)
     for one, other in ((whole.stats_2d, parts.stats_2d), (whole.all_stats_3d, parts.all_stats_3d)):
         for field in dataclasses.fields(one):
             np.testing.assert_allclose(getattr(one, field.name), getattr(other, field.name), rtol=1e-9)
@@ -44,13 +42,12 @@ def test_files_add_up_to_the_set(tmp_path):
     assert apart.frame_ranges == together.frame_ranges
 
 
-def test_frozen_frames_are_counted_across_parts_but_not_across_sequences(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_CHUNK", 4)
+def test_frozen_frames_are_counted_across_parts_but_not_across_sequences(tmp_path):
     still = sequence(rows=10)
     still.mixture[:] = still.mixture[0]
     still.pose_3d[:] = still.pose_3d[0]
     again = dataclasses.replace(still, subject="S2")
-    found = measure(write(tmp_path, still, again), {}, None, [])
+    found = measure(write(tmp_path, still, again), {}, None, [], chunk=4)
     assert found.stats_2d.frozen == 18 and found.all_stats_3d.frozen == 18
 
 

@@ -34,7 +34,9 @@ class _Call:
 
 
 _MAX_DEPTH = 64
-_MAX_OPCODES = 20_000_000  # each makes one object at the most, of 64 bytes if empty; a published data set has some ten thousand
+MOST_OPERATIONS = (
+    20_000_000  # each makes one object at the most, of 64 bytes if empty; a published data set has some ten thousand
+)
 _ARRAY, _DTYPE, _SCALAR, _BUFFER = "numpy.reconstruct", "numpy.dtype", "numpy.scalar", "numpy.frombuffer"
 _KNOWN = {
     **{f"numpy.{core}.multiarray _reconstruct": _ARRAY for core in ("core", "_core")},
@@ -59,17 +61,17 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
 _DTYPE_NAME = re.compile(r"[<>=|]?(?:b1|\?|[iu][1248]|f[248]|c8|c16|[biufcSU]\d{1,9}|O8?)")
 
 
-def load(stream: IO[bytes]) -> Any:
+def load(stream: IO[bytes], most_operations: int = MOST_OPERATIONS) -> Any:
     """The object that the pickle in `stream` describes. Raises Refused for anything that is not plain data."""
     try:
-        return _build(_parse(stream), {}, 0)
+        return _build(_parse(stream, most_operations), {}, 0)
     except Refused:
         raise
     except (ValueError, TypeError, IndexError, KeyError, AttributeError, OverflowError, UnicodeError) as error:
         raise Refused(f"not a sound pickle ({error})") from None
 
 
-def _parse(stream: IO[bytes]) -> Any:
+def _parse(stream: IO[bytes], most_operations: int) -> Any:
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}
@@ -82,8 +84,8 @@ def _parse(stream: IO[bytes]) -> Any:
 
     opcodes: Iterable[tuple[Any, Any, Any]] = pickletools.genops(stream)
     for count, (opcode, argument, _) in enumerate(opcodes):
-        if count == _MAX_OPCODES:
-            raise Refused(f"a pickle of more than {_MAX_OPCODES:,} operations (a pickle bomb)")
+        if count == most_operations:
+            raise Refused(f"a pickle of more than {most_operations:,} operations (a pickle bomb)")
         name = opcode.name
         if name in _LITERALS:
             stack.append(argument)

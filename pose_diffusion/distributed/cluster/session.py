@@ -37,7 +37,7 @@ def ray_cluster(config: Config, dashboard: bool = False) -> Iterator[None]:
     address = resources.address(config)
     on_sigterm = signal.getsignal(signal.SIGTERM)
     if address:
-        if not _listens(address):
+        if not listens(address):
             raise InputError(f"key 'ray.address': no Ray cluster answers at {address}")
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -61,14 +61,14 @@ def ray_cluster(config: Config, dashboard: bool = False) -> Iterator[None]:
         ray.shutdown()
 
 
-def _listens(address: str) -> bool:
+def listens(address: str, seconds: float = _ANSWER_SECONDS) -> bool:
     """Whether anything takes a connection at host:port; ray.init would try for many minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not (host and port.isdigit()):
         return True  # such as 'auto', which Ray looks up
-    end = time.monotonic() + _ANSWER_SECONDS
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
-        with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS):
+        with contextlib.suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), seconds):
             return True
         time.sleep(0.5)
     return False

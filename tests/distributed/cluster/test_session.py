@@ -13,16 +13,15 @@ from pose_diffusion.errors import InputError
 
 
 @pytest.mark.parametrize("form", ["{}", "ray://{}"])
-def test_an_address_where_nothing_listens_is_told_from_one_where_something_does(monkeypatch, form):
-    monkeypatch.setattr(session, "_ANSWER_SECONDS", 0.2)
+def test_an_address_where_nothing_listens_is_told_from_one_where_something_does(form):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = form.format(f"127.0.0.1:{server.getsockname()[1]}")
-        assert session._listens(address)
-    assert not session._listens(address)
+        assert session.listens(address, 0.2)
+    assert not session.listens(address, 0.2)
 
 
 def test_an_address_that_ray_looks_up_is_left_to_it():
-    assert session._listens("auto")
+    assert session.listens("auto")
 
 
 @pytest.mark.parametrize(("mode", "told"), [(None, "token.*RAY_AUTH_MODE=token"), ("token", "Failed to connect$")])
@@ -32,7 +31,7 @@ def test_a_cluster_that_may_want_a_token_is_told_of(monkeypatch, mode, told):
 
     monkeypatch.setattr("ray.is_initialized", lambda: False)
     monkeypatch.setattr("ray.init", refuse)
-    monkeypatch.setattr(session, "_listens", lambda address: True)
+    monkeypatch.setattr(session, "listens", lambda address: True)
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
     if mode:
         monkeypatch.setenv("RAY_AUTH_MODE", mode)
@@ -41,8 +40,8 @@ def test_a_cluster_that_may_want_a_token_is_told_of(monkeypatch, mode, told):
 
 
 def test_no_cluster_at_an_address_is_bad_input(monkeypatch):
-    monkeypatch.setattr(session, "_ANSWER_SECONDS", 0.2)
     monkeypatch.setattr("ray.is_initialized", lambda: False)
+    monkeypatch.setattr(session, "listens", lambda address: False)
     config = loading.load(None, ["ray.address=127.0.0.1:9"])
     with (
         pytest.raises(InputError, match=r"'ray\.address': no Ray cluster answers at 127\.0\.0\.1:9"),

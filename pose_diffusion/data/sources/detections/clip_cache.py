@@ -21,10 +21,10 @@ MOST_BYTES = 256 << 20
 
 
 class ClipCache:
-    """Room for the arrays of clips, whose `load` is a partial that holds them."""
+    """Space for the arrays of clips, whose `load` is a partial that holds them."""
 
-    def __init__(self) -> None:
-        self.bytes_left, self.is_empty = MOST_BYTES, True
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self.bytes_left, self.is_empty = most_bytes, True
 
     def add(self, clips: Sequence[LazySequence], read: Callable[[], Sequence[LazySequence]]) -> list[LazySequence]:
         """The clips of one file: as they are where they fit, and those of the first file in any case, as nothing is

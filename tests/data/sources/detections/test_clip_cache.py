@@ -13,7 +13,7 @@ from archive_files import FORMATS, HEIGHT, WIDTH, elsewhere, people, source_of
 from cloudpickle import dumps
 
 from pose_diffusion.data.sources import in_turn
-from pose_diffusion.data.sources.detections import clip_cache
+from pose_diffusion.data.sources.detections import archive, clip_cache
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17
 
@@ -21,8 +21,8 @@ SIZE = {"image_size": [WIDTH, HEIGHT]}
 
 
 @pytest.fixture
-def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clip_cache, "MOST_BYTES", 0)
+def no_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "ClipCache", partial(clip_cache.ClipCache, most_bytes=0))
 
 
 def write(folder: Path, kind: str, *names: str) -> None:
@@ -45,7 +45,7 @@ def test_clips_that_are_read_again_are_those_that_were_kept(tmp_path: Path, kind
             np.testing.assert_array_equal(getattr(ours.load(), name), value)
 
 
-def test_what_does_not_fit_is_not_carried(tmp_path: Path, no_room: None) -> None:
+def test_what_does_not_fit_is_not_carried(tmp_path: Path, no_space: None) -> None:
     write(tmp_path, "coco results", "a", "b")
     first, *_, last = source_of("coco results", tmp_path, **SIZE).clips
     assert isinstance(first.load, partial)  # of the first file, which may be the only one
@@ -54,7 +54,7 @@ def test_what_does_not_fit_is_not_carried(tmp_path: Path, no_room: None) -> None
     np.testing.assert_array_equal(loaded.mixture, last.load().mixture)
 
 
-def test_a_file_that_changed_since_is_refused(tmp_path: Path, no_room: None) -> None:
+def test_a_file_that_changed_since_is_refused(tmp_path: Path, no_space: None) -> None:
     write(tmp_path, "coco results", "a", "b")
     clip = source_of("coco results", tmp_path, **SIZE).clips[-1]
     FORMATS["coco results"][2](tmp_path / "b", people(COCO_17, frames=3))
@@ -62,7 +62,7 @@ def test_a_file_that_changed_since_is_refused(tmp_path: Path, no_room: None) -> 
         clip.load()
 
 
-def test_a_file_is_read_once_for_all_its_clips(tmp_path: Path, no_room: None) -> None:
+def test_a_file_is_read_once_for_all_its_clips(tmp_path: Path, no_space: None) -> None:
     write(tmp_path, "coco results", "a", "b")
     *_, one, other = source_of("coco results", tmp_path, **SIZE).clips
     one.load()
