@@ -165,12 +165,12 @@ def _cameras(config: Config, manifest: Manifest, selection: Selection) -> tuple[
 def _task(
     config: Config, kernels: int, selection: Selection, cameras: dict[str, Camera], reproject: bool, identity: dict
 ) -> Task:
-    resources = ray.cluster_resources()
+    available = ray.cluster_resources()
     device = config.infer.device
     if device == "auto":
-        device = "cuda" if resources.get("GPU", 0) else "cpu"
+        device = "cuda" if available.get("GPU", 0) else "cpu"
     # On a CPU one thread a worker: threads that share a pass this small wait for each other more than they compute.
-    workers = config.infer.workers or int(resources.get("GPU" if device == "cuda" else "CPU", 1)) or 1
+    workers = config.infer.workers or int(available.get("GPU" if device == "cuda" else "CPU", 1)) or 1
     threads = config.infer.threads or resources.cpus_per_worker(workers, gpus=int(device == "cuda"))
     in_hand = config.infer.shards_in_flight or _IN_HAND[device]
     run = run_folder.digest([json.dumps(identity, sort_keys=True)])

@@ -93,6 +93,15 @@ def test_workers_and_batch_do_not_change_the_poses(
     assert_same_figures(other, lifted[1])
 
 
+def test_workers_and_threads_that_nobody_names_are_those_of_the_machine(
+    bundle: str, archive: Path, lifted: tuple[Path, dict], tmp_path: Path
+) -> None:
+    infer(settings(bundle, archive, tmp_path, "infer.hypotheses=3", "infer.threads=0", "infer.workers=0"))
+    assert hashes(tmp_path) == hashes(lifted[0])
+    throughput = json.loads((tmp_path / "report.json").read_text())["throughput"]
+    assert (throughput["workers"], throughput["threads"]) == (2, 1)  # one on each of the two CPUs of the tests' Ray
+
+
 def test_the_size_of_the_shards_does_not_change_the_figures(
     bundle: str, archive: Path, lifted: tuple[Path, dict], tmp_path: Path
 ) -> None:
