@@ -29,7 +29,7 @@ def merge(sources: Sequence[Source], names: Sequence[str], skip: bool = False) -
     clips, skipped = [], [line for source in sources for line in source.skipped]
     groups: dict[tuple[str, str, str], dict[int, LazySequence]] = {}
     for number, source in enumerate(sources):
-        for clip in source.clips:
+        for clip in source.sequences:
             groups.setdefault((clip.subject, clip.action, clip.camera), {})[number] = clip
     for key, group in groups.items():
         problem = _mismatch(key, group, names)

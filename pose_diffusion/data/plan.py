@@ -56,14 +56,14 @@ class PlannedFile:
 
 def plan(source: Source, settings: PrepareConfig) -> list[PlannedFile]:
     """The files of all splits, in order. Raises InputError for a source with no sequence, or with one twice."""
-    if not source.clips:
+    if not source.sequences:
         raise InputError(f"{settings.input or settings.source}: no sequences found")
-    _refuse_twins(source.clips)
+    _refuse_twins(source.sequences)
     most = rows_of_a_file(source.kernels, settings)
     fingerprint = hashlib.sha256(json.dumps([source.description, settings.seed, most, schema.VERSION], sort_keys=True).encode())
     files: list[PlannedFile] = []
     for split in ("train", "test"):
-        clips = [clip for clip in source.clips if _split(source, clip, settings) == split]
+        clips = [clip for clip in source.sequences if _split(source, clip, settings) == split]
         for number, slices in enumerate(_packed(clips, most)):
             path = f"split={split}/part-{number:05d}.parquet"
             keys = [(p.clip.subject, p.clip.action, p.clip.camera, p.start, p.stop) for p in slices]

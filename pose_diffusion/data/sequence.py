@@ -1,4 +1,4 @@
-"""What a source yields: clips (a sequence announced, not yet read) and sequences (its poses in arrays)."""
+"""What a source yields: sequences of poses, announced first and loaded when they are wanted."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ class LazySequence:
 class Source:
     """A data set ready to be turned into shards.
 
-    clips: in output order. cameras: '<subject>/<camera>' -> plain dict of its parameters (see `camera.Camera`), may be
+    sequences: in output order. cameras: '<subject>/<camera>' -> plain dict of its parameters (see `camera.Camera`), may be
     empty. description: converter name and settings, for the manifest. kernels: K of every mixture. skipped: a line for
     each input file that was left out. with_3d: whether its sequences have 3D poses; those without can only be lifted.
     gpus: share of a GPU that loading a clip takes.
     """
 
-    clips: list[LazySequence]
+    sequences: list[LazySequence]
     kernels: int
     cameras: dict[str, dict]
     description: dict

@@ -31,7 +31,7 @@ def source(*sequences: PoseSequence, rows: int | None = None) -> Source:
 
 
 def merged(*sequences: PoseSequence) -> PoseSequence:
-    return ensemble.merge([source(one) for one in sequences], NAMES[: len(sequences)]).clips[0].load()
+    return ensemble.merge([source(one) for one in sequences], NAMES[: len(sequences)]).sequences[0].load()
 
 
 def test_each_detector_becomes_a_kernel_weighted_by_its_confidence():
@@ -96,5 +96,5 @@ def test_3d_poses_that_differ_are_named():
 def test_what_does_not_match_is_left_out_where_that_is_asked_for():
     both, alone = points(0.1), dataclasses.replace(points(0.1), action="alone")
     found = ensemble.merge([source(both, alone), source(both)], NAMES[:2], skip=True)
-    assert [clip.action for clip in found.clips] == ["clip"]
+    assert [clip.action for clip in found.sequences] == ["clip"]
     assert len(found.skipped) == 1 and "alone" in found.skipped[0]

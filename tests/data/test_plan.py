@@ -49,7 +49,7 @@ def test_a_clip_longer_than_a_file_gets_files_of_equal_length_to_itself():
 def of_files(*clips: tuple[str, int]) -> Source:
     """A source of one clip for each (file that is read for it, rows)."""
     plain = source(*(("S1", rows) for _, rows in clips))
-    return replace(plain, clips=[replace(clip, file=file) for clip, (file, _) in zip(plain.clips, clips, strict=True)])
+    return replace(plain, sequences=[replace(one, file=file) for one, (file, _) in zip(plain.sequences, clips, strict=True)])
 
 
 def test_clips_of_a_large_input_file_share_no_file_with_others():
@@ -89,4 +89,4 @@ def test_nothing_to_do_is_an_error():
 def test_a_sequence_that_is_there_twice_is_refused():
     twice = source(("S1", 5))
     with pytest.raises(InputError, match="S1 / Walking 0 / c1 is there twice"):
-        plan(Source(twice.clips * 2, 3, {}, {}), settings())
+        plan(Source(twice.sequences * 2, 3, {}, {}), settings())

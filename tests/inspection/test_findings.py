@@ -13,7 +13,7 @@ from pose_diffusion.config import loading
 from pose_diffusion.data import mixture as gmm
 from pose_diffusion.data import shards
 from pose_diffusion.data.sequence import PoseSequence
-from pose_diffusion.data.sources.motion import synthetic
+from pose_diffusion.data.sources import open_source
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.geometry.skeleton import FLIP, JOINTS
 from pose_diffusion.inspection.dataset_stats import DatasetStats
@@ -27,8 +27,8 @@ ARMS = [FLIP[j] if j > 10 else j for j in range(17)]
 @pytest.fixture(scope="module")
 def clean() -> tuple[list[PoseSequence], dict[str, Camera]]:
     """Walking and more before four cameras, and the cameras."""
-    source = synthetic.clips(loading.load(None, ["synthetic.subjects=[S1, S9]", "synthetic.frames=60"]))
-    return [clip.load() for clip in source.clips], {name: Camera.from_dict(c) for name, c in source.cameras.items()}
+    source = open_source(loading.load(None, ["synthetic.subjects=[S1, S9]", "synthetic.frames=60"]))
+    return [clip.load() for clip in source.sequences], {name: Camera.from_dict(c) for name, c in source.cameras.items()}
 
 
 Change = Callable[[PoseSequence], PoseSequence]

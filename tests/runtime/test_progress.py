@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from pose_diffusion.config import Config
-from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.inputs import Inputs, map_inputs
+from pose_diffusion.runtime.executor import LocalExecutor
 from pose_diffusion.runtime.progress import Progress, clock
 
 
@@ -49,7 +49,7 @@ def test_nothing_done_yet_is_not_told(at):
 
 def test_reading_many_inputs_tells_how_far_it_is(at, caplog):
     caplog.set_level("INFO")
-    parsing.each(Config(), range(4), lambda number: at(110.0 + 10 * number))
+    list(map_inputs(Inputs("in"), lambda number: at(110.0 + 10 * number), range(4), LocalExecutor(), []))
     assert [record.getMessage() for record in caplog.records] == [
         "prepare: reading: 25%, 0.1 inputs/s, 30 s left",
         "prepare: reading: 50%, 0.1 inputs/s, 20 s left",

@@ -1,93 +1,23 @@
-"""Small steps that the readers of archives share: finding files, JSON, numbers with a place in every error."""
+"""Small steps that the readers share: JSON and numbers, with a place in every error."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import re
 from array import array
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
 
 import numpy as np
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config
 from pose_diffusion.errors import InputError
-from pose_diffusion.runtime.progress import Progress
-
-log = logging.getLogger(__name__)
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-# Calls for the items of a function, in their order, as those of `in_turn`.
-Run = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Callable[[], Any]]]
-
-
-def files(config: Config, *suffixes: str) -> list[str]:
-    """Full paths of prepare.input itself, or of all files below it with a suffix, in natural order."""
-    path = config.prepare.input
-    if not path:
-        raise InputError("key 'prepare.input': expected a file or folder, got nothing")
-    below = storage.list_files(path)
-    if not below and path.lower().endswith(suffixes):  # Spark's folders have such names too
-        return [path]
-    found = sorted((name for name in below if name.lower().endswith(suffixes)), key=natural)
-    if not found:
-        raise InputError(f"{path}: no such file, or a folder without {' or '.join(suffixes)} files")
-    return [storage.join(path, name) for name in found]
-
-
-def stem(config: Config, path: str) -> str:
-    """A file's name without folder and suffix; below a folder prepare.input, with the folders in between."""
-    root = config.prepare.input.rstrip("/")
-    name = path.removeprefix(root).strip("/") if path != root else path.rsplit("/", 1)[-1]
-    return re.sub(r"\.[^./]+$", "", name)
 
 
 def natural(name: str) -> list:
     """Sorts 'S9' before 'S11' and '2.jpg' before '10.jpg'."""
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", str(name))]
-
-
-def in_turn(read: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Callable[[], Result]]:
-    """A call for each item, in order, that returns what `read` makes of it or raises its error: here and now."""
-    return (partial(read, item) for item in items)
-
-
-def each(
-    config: Config, items: Collection[Item], read: Callable[[Item], Result], doing: str = "reading"
-) -> tuple[list[Result], list[str]]:
-    """What `read` makes of each file or part of one, and a line for each that was skipped because prepare.on_error says so.
-
-    doing: what is said of it while it takes long.
-    """
-    results, skipped = [], []
-    progress = Progress(f"prepare: {doing}", len(items), "inputs")
-    for number, item in enumerate(items):
-        progress.reached(number)
-        try:
-            results.append(read(item))
-        except InputError as error:
-            if config.prepare.on_error == "fail":
-                raise
-            log.warning("prepare: skipped: %s", error)
-            skipped.append(str(error))
-    if not results:
-        raise InputError(f"{config.prepare.input}: nothing could be read; the first of {len(skipped)}: {skipped[0]}")
-    return results, skipped
-
-
-def looks(config: Config, paths: Sequence[str], look: Callable[[str], Result]) -> tuple[list[Result], list[str]]:
-    """As `each`, for what must be known of files before they are read; several at a time, since on S3 a look is all waiting."""
-    with ThreadPoolExecutor(16) as pool:
-        found = [pool.submit(look, path) for path in paths]
-        try:
-            return each(config, found, Future.result, "looking into files")
-        finally:
-            pool.shutdown(cancel_futures=True)  # where one was bad, what is not begun need not be waited for
 
 
 def read_json(path: str, made_of: Callable[[dict], Any] | None = None) -> Any:

@@ -21,12 +21,12 @@ from pose_diffusion.data.manifest import Manifest, ShardFile
 from pose_diffusion.data.plan import PlannedFile, batches, plan
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.shard_writer import WriteResult
-from pose_diffusion.data.sources.parsing import Run
 from pose_diffusion.distributed.cluster import resources, tasks
+from pose_diffusion.distributed.cluster.executor import RayExecutor
 from pose_diffusion.distributed.cluster.session import ray_cluster
-from pose_diffusion.distributed.prepare import readers
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.skeleton import JOINTS
+from pose_diffusion.runtime.executor import Executor
 from pose_diffusion.runtime.progress import Progress
 from pose_diffusion.storage import run_folder
 from pose_diffusion.storage.retry import retry
@@ -37,8 +37,10 @@ _OURS = re.compile(r"split=\w+/part-\d{5,}\.parquet")
 _NOT_IDENTITY = {"source", "output", "on_error", "retries"}
 
 
-def prepare(config: Config) -> Manifest:
+def prepare(config: Config, local_seconds: float = 5.0) -> Manifest:
     """Writes the shard folder prepare.output from prepare.source, or finishes one that was begun.
+
+    local_seconds: for which files are read in this process, before Ray tasks do it.
 
     What prepare.on_error left out is listed in the manifest's `skipped`. Raises InputError for bad input or configuration,
     for a folder that holds another run's results, and where nothing is left.
@@ -53,7 +55,7 @@ def prepare(config: Config) -> Manifest:
         raise InputError("key 'prepare.output': expected a shard folder to write, got nothing")
     with contextlib.ExitStack() as stack:
         join = cache(lambda: stack.enter_context(ray_cluster(config)))
-        source = _source(config, partial(readers.run, config, join))
+        source = _source(config, RayExecutor(join, config.ray.cpu_selector, local_seconds))
         files = plan(source, settings)
         run_folder.claim(settings.output, "prepare", identity)
         storage.publish_bytes(storage.join(settings.output, "config.yaml"), loading.dump(config).encode())
@@ -89,15 +91,15 @@ def prepare(config: Config) -> Manifest:
     return result
 
 
-def _source(config: Config, run: Run) -> Source:
+def _source(config: Config, executor: Executor) -> Source:
     settings = config.prepare
     if not settings.ensemble:
-        return sources.find(config, run)
+        return sources.open_source(config, executor)
     inputs = [settings.input, *settings.ensemble]
     configs = [
         config.model_copy(update={"prepare": settings.model_copy(update={"input": path, "ensemble": []})}) for path in inputs
     ]
-    return ensemble.merge([sources.find(one, run) for one in configs], inputs, skip=settings.on_error == "skip")
+    return ensemble.merge([sources.open_source(one, executor) for one in configs], inputs, skip=settings.on_error == "skip")
 
 
 def _make_all(config: Config, source: Source, files: list[PlannedFile]) -> dict[str, WriteResult]:
@@ -105,7 +107,7 @@ def _make_all(config: Config, source: Source, files: list[PlannedFile]) -> dict[
     output, skip = config.prepare.output, config.prepare.on_error == "skip"
     made = {one.path: one for one in _load_existing(output, files, config.ray.cpu_selector) if skip or not one.skipped}
     missing = [file for file in files if file.path not in made]
-    log.info("prepare: %d sequences, %d files, %d already there", len(source.clips), len(files), len(made))
+    log.info("prepare: %d sequences, %d files, %d already there", len(source.sequences), len(files), len(made))
     if not missing:
         return made
     if source.gpus:

@@ -18,7 +18,6 @@ from pose_diffusion.cli import VERBS, exit_code
 from pose_diffusion.config import Config, loading
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import shards
-from pose_diffusion.distributed.prepare import readers
 from pose_diffusion.distributed.prepare.driver import prepare
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import H36M_17
@@ -143,18 +142,16 @@ def test_a_broken_file_ends_the_job_unless_it_may_be_left_out(ray_session, tmp_p
     assert manifests.read(f"{tmp_path}/shards") == manifest
 
 
-def test_files_that_tasks_read_give_the_same_shards_and_errors(ray_session, tmp_path, monkeypatch):
+def test_files_that_tasks_read_give_the_same_shards_and_errors(ray_session, tmp_path):
     folder = table(tmp_path / "in", a=5, b=6, c=None, d=7)
     here = prepare(archive(tmp_path / "here", folder, "prepare.on_error=skip"))
-    monkeypatch.setattr(readers, "ALONE_SECONDS", 0.0)  # the first file is read here in any case
     with pytest.raises(InputError, match=r"c\.csv: not a table"):
-        prepare(archive(tmp_path / "there", folder))
-    there = prepare(archive(tmp_path / "there", folder, "prepare.on_error=skip"))
+        prepare(archive(tmp_path / "there", folder), local_seconds=0)  # the first file is read here in any case
+    there = prepare(archive(tmp_path / "there", folder, "prepare.on_error=skip"), local_seconds=0)
     assert (there.files, there.skipped, there.source) == (here.files, here.skipped, here.source)
 
 
-def test_what_tasks_warn_of_is_said_here(ray_session, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(readers, "ALONE_SECONDS", 0.0)
+def test_what_tasks_warn_of_is_said_here(ray_session, tmp_path, caplog):
     (tmp_path / "in").mkdir()
     for name in "ab":
         people = [{"pose_keypoints_2d": [100.0 + n for n in range(75)]}]
@@ -162,7 +159,7 @@ def test_what_tasks_warn_of_is_said_here(ray_session, tmp_path, monkeypatch, cap
             content = json.dumps({"people": found})
             (tmp_path / "in" / f"{name}_{frame}_keypoints.json").write_text(content)
     keys = ["prepare.source=openpose", f"prepare.input={tmp_path}/in", f"prepare.output={tmp_path}/out"]
-    prepare(loading.load(None, [*keys, "openpose.image_size=[1000,1000]"]))
+    prepare(loading.load(None, [*keys, "openpose.image_size=[1000,1000]"]), local_seconds=0)
     said = [record.getMessage() for record in caplog.records if "without a person" in record.getMessage()]
     assert [line.split("/")[-1] for line in said] == [
         f"{name}: 1 frames without a person, the first is frame 1" for name in "ab"

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -17,24 +16,26 @@ from typing import Any
 import numpy as np
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config, Human36MConfig
+from pose_diffusion.config import Human36MConfig
 from pose_diffusion.data import mixture as gmm
 from pose_diffusion.data import schema
 from pose_diffusion.data.sequence import LazySequence, PoseSequence, Source
+from pose_diffusion.data.sources.inputs import Inputs
+from pose_diffusion.data.sources.parsing import natural
 from pose_diffusion.data.untrusted import npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera, h36m_cameras
 from pose_diffusion.geometry.skeleton import H36M_32, N_JOINTS, ROOT
+from pose_diffusion.runtime.executor import Executor
 
 
-def clips(config: Config) -> Source:
-    """A clip a subject, action and camera, in natural order. Both files are read here, whole; clips hold views of them.
+def open_source(inputs: Inputs, settings: Human36MConfig, executor: Executor) -> Source:
+    """A sequence a subject, action and camera, in natural order. Both files are read here, whole; sequences are views of them.
 
     Raises InputError for a file missing or unreadable and for subjects, actions, cameras, lengths or shapes that disagree.
     """
-    settings = config.human36m
-    poses_path = storage.join(config.prepare.input, settings.poses)
-    detections_path = storage.join(config.prepare.input, settings.detections)
+    poses_path = storage.join(inputs.path, settings.poses)
+    detections_path = storage.join(inputs.path, settings.detections)
     poses = _nested(poses_path, "positions_3d", settings.drop)
     detections = _nested(detections_path, "positions_2d", settings.drop)
     _check_same_keys(poses, poses_path, detections, detections_path)
@@ -42,10 +43,10 @@ def clips(config: Config) -> Source:
     found: list[LazySequence] = []
     cameras: dict[str, dict] = {}
     kernels: int | None = None
-    for subject in sorted(poses, key=_natural):
+    for subject in sorted(poses, key=natural):
         rig = _rig(subject, poses_path, settings)
         cameras |= {f"{subject}/{name}": camera.to_dict() for name, camera in rig.items()}
-        for action in sorted(poses[subject], key=_natural):
+        for action in sorted(poses[subject], key=natural):
             where = f"{poses_path}: {subject} / {action}"
             world = _array(poses[subject][action], (32, 3), where)[:, H36M_32].astype(np.float32)
             seen = detections[subject][action]
@@ -148,8 +149,3 @@ def _check_frames(good: Any, where: str, reason: str) -> None:
 
 def _shape(value: Any) -> str:
     return f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-
-
-def _natural(name: str) -> list:
-    """Sorts 'S9' before 'S11' and 'Walking 2' before 'Walking 10'."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", str(name))]

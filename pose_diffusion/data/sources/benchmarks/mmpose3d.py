@@ -11,22 +11,24 @@ import re
 import numpy as np
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config
+from pose_diffusion.config import Mmpose3dConfig
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.benchmarks import camera_space
+from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.data.untrusted import npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import h36m_cameras
 from pose_diffusion.geometry.layouts import LAYOUTS
+from pose_diffusion.runtime.executor import Executor
 
 _H36M = re.compile(r"(S\d+)_(.+)\.(\d+)_(\d+)")
 _3DHP = re.compile(r"(T?S\d+)_(Seq\d+|.+?)_(?:Cam|video_)(\d+)_(\d+)")
 
 
-def clips(config: Config) -> Source:
-    """A clip a subject, action and camera. Raises InputError for bad files."""
-    settings, base = config.mmpose3d, config.prepare.input
+def open_source(inputs: Inputs, settings: Mmpose3dConfig, executor: Executor) -> Source:
+    """A sequence a subject, action and camera. Raises InputError for bad files."""
+    base = inputs.path
     path = storage.join(base, settings.annotations) if settings.annotations else base
     content = npz.load(path, ["imgname", "part", "S"])
     images = content["imgname"]

@@ -18,14 +18,16 @@ import h5py
 import numpy as np
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config
+from pose_diffusion.config import MpiInf3dhpConfig
 from pose_diffusion.data.sequence import LazySequence, Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.benchmarks import camera_space
 from pose_diffusion.data.sources.detections.clip_cache import ClipCache
+from pose_diffusion.data.sources.inputs import Inputs, map_inputs
 from pose_diffusion.data.untrusted import matlab, npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import MPI_INF_3DHP_17
+from pose_diffusion.runtime.executor import Executor, LocalExecutor
 
 _JOINTS_28 = (7, 5, 14, 15, 16, 9, 10, 11, 23, 24, 25, 18, 19, 20, 4, 3, 6)  # where the 17 stand among the 28
 _WIDE, _SQUARE = (1920, 1080), (2048, 2048)
@@ -33,30 +35,29 @@ _TRAIN = re.compile(r"(S\d+)[ /_](Seq\d+)")
 _TEST = re.compile(r"TS\d+")
 
 
-def clips(config: Config) -> Source:
-    """A clip a sequence and camera. Raises InputError for bad files, and where prepare.test_subjects would let test
+def open_source(inputs: Inputs, settings: MpiInf3dhpConfig, executor: Executor) -> Source:
+    """A sequence a recording and camera. Raises InputError for bad files, and where prepare.test_subjects would let test
     sequences into training.
     """
-    settings = config.mpi_inf_3dhp
-    found, skipped = _npz(config) if settings.files == "npz" else _original(config)
-    stray = sorted({clip.subject for clip in found if _TEST.fullmatch(clip.subject)} - set(config.prepare.test_subjects))
+    found, skipped = _npz(inputs, settings) if settings.files == "npz" else _original(inputs, settings)
+    stray = sorted({clip.subject for clip in found if _TEST.fullmatch(clip.subject)} - set(inputs.test_subjects))
     if stray:
         raise InputError(f"key 'prepare.test_subjects': {stray[0]} is of the test set and not in it; expected TS1 to TS6")
     description = {"converter": "mpi_inf_3dhp", "layouts": [MPI_INF_3DHP_17.name], **settings.model_dump(mode="json")}
     return Source(found, 1, {}, description, skipped)
 
 
-def _npz(config: Config) -> tuple[list[LazySequence], list[str]]:
-    settings = config.mpi_inf_3dhp
+def _npz(inputs: Inputs, settings: MpiInf3dhpConfig) -> tuple[list[LazySequence], list[str]]:
     names = [name for name in (settings.train, settings.test) if name]
     if not names:
         raise InputError("keys 'mpi_inf_3dhp.train' and 'mpi_inf_3dhp.test': both are empty")
-    paths = [storage.join(config.prepare.input, name) for name in names]
-    groups, skipped = parsing.each(config, paths, lambda path: _npz_file(config, path))
-    return [clip for group in groups for clip in group], skipped
+    paths = [storage.join(inputs.path, name) for name in names]
+    skipped: list[str] = []
+    groups = map_inputs(inputs, partial(_npz_file, settings), paths, LocalExecutor(), skipped)
+    return [sequence for _, group in groups for sequence in group], skipped
 
 
-def _npz_file(config: Config, path: str) -> list[LazySequence]:
+def _npz_file(settings: MpiInf3dhpConfig, path: str) -> list[LazySequence]:
     data = npz.load(path, ["data"])["data"]
     if not isinstance(data, dict) or not data:
         raise InputError(f"{path}: 'data': expected a dict of sequences")
@@ -69,37 +70,36 @@ def _npz_file(config: Config, path: str) -> list[LazySequence]:
             if not isinstance(cameras, dict):
                 raise InputError(f"{path}: {name}: expected [{{camera: ...}}]")
             for camera in sorted(cameras, key=parsing.natural):
-                if str(camera) in map(str, config.mpi_inf_3dhp.cameras):
+                if str(camera) in map(str, settings.cameras):
                     where = f"{path}: {name} / camera {camera}"
-                    found.append(_clip(config, train[1], train[2], str(camera), cameras[camera], where))
+                    found.append(_sequence(settings, train[1], train[2], str(camera), cameras[camera], where))
         elif _TEST.fullmatch(str(name)):
-            found.append(_clip(config, str(name), str(name), "", data[name], f"{path}: {name}"))
+            found.append(_sequence(settings, str(name), str(name), "", data[name], f"{path}: {name}"))
         else:
             raise InputError(f"{path}: sequence '{name}', expected names like 'S1 Seq1' or 'TS1'")
     return found
 
 
-def _original(config: Config) -> tuple[list[LazySequence], list[str]]:
-    paths = [path for path in parsing.files(config, ".mat") if path.endswith(("/annot.mat", "/annot_data.mat"))]
+def _original(inputs: Inputs, settings: MpiInf3dhpConfig) -> tuple[list[LazySequence], list[str]]:
+    paths = [path for path in inputs.files(".mat") if path.endswith(("/annot.mat", "/annot_data.mat"))]
     if not paths:
-        raise InputError(f"{config.prepare.input}: no S*/Seq*/annot.mat and no TS*/annot_data.mat")
-    shelf = ClipCache()
-    groups, skipped = parsing.each(
-        config, paths, lambda path: shelf.add(_mat_file(config, path), partial(_mat_file, config, path))
-    )
-    return [clip for group in groups for clip in group], skipped
+        raise InputError(f"{inputs.path}: no S*/Seq*/annot.mat and no TS*/annot_data.mat")
+    cache, skipped, found = ClipCache(), list[str](), list[LazySequence]()
+    read = partial(_mat_file, settings)
+    for path, sequences in map_inputs(inputs, read, paths, LocalExecutor(), skipped):
+        found += cache.add(sequences, partial(read, path))
+    return found, skipped
 
 
-def _mat_file(config: Config, path: str) -> list[LazySequence]:
+def _mat_file(settings: MpiInf3dhpConfig, path: str) -> list[LazySequence]:
     folder = path.rpartition("/")[0]
-    settings = config.mpi_inf_3dhp
     if path.endswith("/annot_data.mat"):
         subject = folder.rpartition("/")[2]
         if not _TEST.fullmatch(subject):
             raise InputError(f"{path}: expected to lie in a folder TS1 to TS6")
         read = _hdf5(path, "annot2", settings.annotation, "valid_frame")
         sequence = {"data_2d": read["annot2"], "data_3d": read[settings.annotation], "valid": read["valid_frame"]}
-        return [_clip(config, subject, subject, "", sequence, path)]
+        return [_sequence(settings, subject, subject, "", sequence, path)]
     train = _TRAIN.fullmatch("/".join(folder.split("/")[-2:]))
     if train is None:
         raise InputError(f"{path}: expected to lie in a folder like S1/Seq1")
@@ -114,7 +114,7 @@ def _mat_file(config: Config, path: str) -> list[LazySequence]:
             "data_2d": _cell(where, cells["annot2"][camera], 2),
             "data_3d": _cell(where, cells[settings.annotation][camera], 3),
         }
-        found.append(_clip(config, train[1], train[2], str(camera), values, where))
+        found.append(_sequence(settings, train[1], train[2], str(camera), values, where))
     return found
 
 
@@ -146,8 +146,7 @@ def _hdf5(path: str, *names: str) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: not an HDF5 file ({type(error).__name__}: {error})".splitlines()[0]) from None
 
 
-def _clip(config: Config, subject: str, action: str, camera: str, sequence: Any, where: str) -> LazySequence:
-    settings = config.mpi_inf_3dhp
+def _sequence(settings: MpiInf3dhpConfig, subject: str, action: str, camera: str, sequence: Any, where: str) -> LazySequence:
     names = ["data_2d", "data_3d"] + (["valid"] if _TEST.fullmatch(subject) and settings.valid_only else [])
     lacking = [name for name in names if not isinstance(sequence, dict) or name not in sequence]
     if lacking:

@@ -12,22 +12,27 @@ from typing import Any
 
 import numpy as np
 
-from pose_diffusion.config import Config
+from pose_diffusion.config import ArchiveConfig
+from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
-from pose_diffusion.data.sources.detections.archive import Archive
+from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections, fit_layout
+from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, HALPE_26
+from pose_diffusion.runtime.executor import Executor
 
 
-def clips(config: Config) -> Archive:
-    """A clip a person and file. Raises InputError for bad files."""
-    paths = parsing.files(config, ".json")
-    return Archive(config, "alphapose", paths, lambda path: [read(config, path)])
+def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> Source:
+    """A sequence a person and file. Raises InputError for bad files."""
+    paths = inputs.files(".json")
+    return detections_source(
+        "alphapose", inputs, settings, executor, paths, lambda path: [read(path, inputs.stem(path), settings)]
+    )
 
 
-def read(config: Config, path: str) -> Detections:
-    """One file."""
+def read(path: str, name: str, settings: ArchiveConfig) -> Detections:
+    """One file. name: of the recording."""
     people = parsing.read_json(path, parsing.packed)
     if not isinstance(people, list):
         hint = "; it looks like --format cmu or open, write the default format" if isinstance(people, dict) else ""
@@ -36,11 +41,11 @@ def read(config: Config, path: str) -> Detections:
     images = [parsing.field(p, "image_id", (str, int), at) for p, at in zip(people, where, strict=True)]
     rows = [parsing.field(p, "keypoints", (list, array), at) for p, at in zip(people, where, strict=True)]
     points = parsing.keypoints(rows, lambda index: f"{where[index]}, keypoints")
-    layout, points = fit_layout(config.alphapose, points, (COCO_17, HALPE_26), path) if people else (COCO_17, points)
+    layout, points = fit_layout(settings, points, (COCO_17, HALPE_26), path) if people else (COCO_17, points)
     frame = np.array([parsing.frame_number(image, at) for image, at in zip(images, where, strict=True)], np.int64)
     return Detections(
         where=path,
-        name=parsing.stem(config, path),
+        name=name,
         layout=layout,
         points=points,
         frame=frame,

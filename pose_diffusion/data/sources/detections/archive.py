@@ -13,20 +13,21 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from pose_diffusion.config import ArchiveConfig, Config
+from pose_diffusion.config import ArchiveConfig
 from pose_diffusion.data import mixture as gmm
 from pose_diffusion.data.missing_joints import fill
 from pose_diffusion.data.sequence import LazySequence, PoseSequence, Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections.clip_cache import ClipCache
 from pose_diffusion.data.sources.detections.detections import Detections, image_sizes, in_pixels
-from pose_diffusion.data.sources.parsing import Run
+from pose_diffusion.data.sources.inputs import Inputs, map_inputs
 from pose_diffusion.data.tracking import MOST, track
 from pose_diffusion.errors import InputError
+from pose_diffusion.runtime.executor import Executor
 
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
@@ -34,96 +35,86 @@ _LEAST_CONFIDENCE = 0.1
 _CROWD = 20  # people of whom most are in one frame: images that are no video, more likely than false finds
 
 
-@dataclass(frozen=True)
-class Archive(Generic[Item]):
-    """Detections that are not read yet.
-
-    items: files, or groups of them. read: what one of them holds; it is picklable, as are items, for where they are read.
-    skipped: a line for each file that was left out before.
-    """
-
-    config: Config
-    converter: str
-    items: Sequence[Item]
-    read: Callable[[Item], Sequence[Detections]]
-    skipped: Sequence[str] = ()
-
-    def source(self, run: Run = parsing.in_turn) -> Source:
-        """Clips of every person in every recording, in order. run: calls like `parsing.in_turn`, which may read elsewhere.
-
-        Raises InputError for values or sizes that make no sense.
-        """
-        config, converter = self.config, self.converter
-        settings: ArchiveConfig = getattr(config, converter)
-        cache, layouts = ClipCache(), set[str]()
-        counts = Counter(people=0, frames_without_person=0, frames_dropped=0, joints_missing=0)
-        reader = partial(_read, config, converter, self.read)
-        calls = run(reader, self.items)
-
-        def place(item: Item) -> tuple[list[LazySequence], list[str]]:
-            found = next(calls)()
-            for line in found.skipped:
-                log.warning("prepare: skipped: %s", line)
-            layouts.update(found.layouts)
-            counts.update(found.counts)
-            return cache.add(found.clips, partial(_read_again, reader, item)), found.skipped
-
-        groups, not_read = parsing.each(config, self.items, place)
-        clips = [clip for group, _ in groups for clip in group]
-        keys = Counter((clip.subject, clip.action, clip.camera) for clip in clips)
-        if len(keys) < len(clips):
-            raise InputError(f"{config.prepare.input}: {' / '.join(filter(None, keys.most_common(1)[0][0]))} is there twice")
-        description = {
-            "converter": converter,
-            "layouts": sorted(layouts),
-            "counts": dict(counts),
-            "settings": settings.model_dump(mode="json"),
-        }
-        lines = [*self.skipped, *(line for _, group in groups for line in group), *not_read]
-        return Source(clips, 1, {}, description, lines, with_3d=False)
-
-
 @dataclass
-class _Read:
+class _Recordings:
     """What one item holds. skipped: a line for each of its recordings that was left out."""
 
-    clips: list[LazySequence] = field(default_factory=list)
+    sequences: list[LazySequence] = field(default_factory=list)
     layouts: set[str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
     skipped: list[str] = field(default_factory=list)
 
 
-def _read(config: Config, converter: str, read: Callable[[Item], Sequence[Detections]], item: Item) -> _Read:
-    result, recordings = _Read(), read(item)
+def detections_source(
+    tool: str,
+    inputs: Inputs,
+    settings: ArchiveConfig,
+    executor: Executor,
+    items: Sequence[Item],
+    read: Callable[[Item], Sequence[Detections]],
+    skipped: Sequence[str] = (),
+) -> Source:
+    """A sequence of every person in every recording, in order.
+
+    items: files, or groups of them. read: the recordings that one of them holds; it is picklable, as are items, for where they
+    are read. skipped: a line for each file that was left out before. Raises InputError for values or sizes that make no sense.
+    """
+    reader = partial(_read, tool, settings, inputs.on_error, read)
+    counts = Counter(people=0, frames_without_person=0, frames_dropped=0, joints_missing=0)
+    cache, layouts, lines = ClipCache(), set[str](), list(skipped)
+    sequences: list[LazySequence] = []
+    for item, recordings in map_inputs(inputs, reader, items, executor, lines):
+        for line in recordings.skipped:
+            log.warning("prepare: skipped: %s", line)
+        lines += recordings.skipped
+        layouts |= recordings.layouts
+        counts.update(recordings.counts)
+        sequences += cache.add(recordings.sequences, partial(_read_again, reader, item))
+    keys = Counter((one.subject, one.action, one.camera) for one in sequences)
+    if len(keys) < len(sequences):
+        raise InputError(f"{inputs.path}: {' / '.join(filter(None, keys.most_common(1)[0][0]))} is there twice")
+    description = {
+        "converter": tool,
+        "layouts": sorted(layouts),
+        "counts": dict(counts),
+        "settings": settings.model_dump(mode="json"),
+    }
+    return Source(sequences, 1, {}, description, lines, with_3d=False)
+
+
+def _read(
+    tool: str, settings: ArchiveConfig, on_error: str, read: Callable[[Item], Sequence[Detections]], item: Item
+) -> _Recordings:
+    result, recordings = _Recordings(), read(item)
     for recording in recordings:
         try:
-            clips, counts = _clips(converter, getattr(config, converter), recording)
+            sequences, counts = _sequences(tool, settings, recording)
         except InputError as error:
-            if config.prepare.on_error == "fail" or len(recordings) == 1:
+            if on_error == "fail" or len(recordings) == 1:
                 raise
             result.skipped.append(str(error))
             continue
-        result.clips += clips
+        result.sequences += sequences
         result.counts.update(counts)
         result.layouts.add(recording.layout.name)
-    if not result.clips:
+    if not result.sequences:
         raise InputError(result.skipped[0])
     return result
 
 
-def _read_again(reader: Callable[[Item], _Read], item: Item) -> list[LazySequence]:
-    return reader(item).clips
+def _read_again(reader: Callable[[Item], _Recordings], item: Item) -> list[LazySequence]:
+    return reader(item).sequences
 
 
-def _clips(converter: str, settings: ArchiveConfig, found: Detections) -> tuple[list[LazySequence], dict[str, int]]:
-    """The recording's clips, and what was counted."""
+def _sequences(tool: str, settings: ArchiveConfig, found: Detections) -> tuple[list[LazySequence], dict[str, int]]:
+    """The recording's sequences, and what was counted."""
     if found.wrong:
         raise InputError(found.wrong)
     if not len(found.points):
         raise InputError(f"{found.where}: no person in any frame")
     if found.empty:
         log.warning("%s: %d frames without a person, the first is frame %d", found.where, len(found.empty), found.empty[0])
-    size = image_sizes(converter, settings, found)  # (n, 2)
+    size = image_sizes(tool, settings, found)  # (n, 2)
     joints = in_pixels(found, size)
     pixels = found.layout.positions(joints[..., :2])  # (n, 17, 2)
     confidence = found.layout.confidence(joints[..., 2])  # (n, 17)
@@ -136,13 +127,13 @@ def _clips(converter: str, settings: ArchiveConfig, found: Detections) -> tuple[
     frames_of = np.bincount(person[keep], minlength=len(names))
     keep &= (frames_of >= settings.shortest_track)[person]
     if not keep.any():
-        raise InputError(f"{found.where}: nobody is there for {settings.shortest_track} frames, '{converter}.shortest_track'")
+        raise InputError(f"{found.where}: nobody is there for {settings.shortest_track} frames, '{tool}.shortest_track'")
     sizes, kind = np.unique(size, axis=0, return_inverse=True)
     order = np.lexsort((found.frame, kind.reshape(-1), person))
     order = order[keep[order]]
     group = np.stack([person, kind.reshape(-1)], axis=1)[order]  # (kept, 2)
     starts = np.flatnonzero((np.diff(group, axis=0, prepend=-1) != 0).any(1))
-    clips = []
+    sequences = []
     for rows in np.split(order, starts[1:]):
         name = f"person {names[person[rows[0]]]}"
         subject = " ".join(filter(None, (found.subject, name))) if len(names) > 1 or not found.subject else found.subject
@@ -155,14 +146,14 @@ def _clips(converter: str, settings: ArchiveConfig, found: Detections) -> tuple[
             _load, subject, found.name, camera, frame.astype(np.int32), pixels[rows],
             np.where(seen[rows], confidence[rows], 0), width, height, settings,
         )  # fmt: skip
-        clips.append(LazySequence(subject, found.name, camera, len(rows), load))
+        sequences.append(LazySequence(subject, found.name, camera, len(rows), load))
     counts = {
         "people": len(np.unique(person[keep])),
         "frames_without_person": len(found.empty),
         "frames_dropped": int((~keep).sum()),
         "joints_missing": int((~seen[keep]).sum()),
     }
-    return clips, counts
+    return sequences, counts
 
 
 def _people(settings: ArchiveConfig, found: Detections, pixels: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -16,22 +16,25 @@ from typing import Any
 
 import numpy as np
 
-from pose_diffusion.config import CocoConfig, Config
+from pose_diffusion.config import CocoConfig
+from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
-from pose_diffusion.data.sources.detections.archive import Archive
+from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections, fit_layout
+from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, HALPE_26, Layout, by_names
+from pose_diffusion.runtime.executor import Executor
 
 log = logging.getLogger(__name__)
 _VISIBILITY = np.array([0.0, 0.5, 1.0])
 _NAMED = (HALPE_26, COCO_17)
 
 
-def clips(config: Config) -> Archive:
-    """A clip a person, video and file. Raises InputError for bad files."""
-    paths = parsing.files(config, ".json")
-    return Archive(config, "coco", paths, lambda path: read(path, parsing.stem(config, path), config.coco))
+def open_source(inputs: Inputs, settings: CocoConfig, executor: Executor) -> Source:
+    """A sequence a person, video and file. Raises InputError for bad files."""
+    paths = inputs.files(".json")
+    return detections_source("coco", inputs, settings, executor, paths, lambda path: read(path, inputs.stem(path), settings))
 
 
 def read(path: str, name: str, settings: CocoConfig) -> list[Detections]:

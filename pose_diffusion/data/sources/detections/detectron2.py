@@ -10,24 +10,28 @@ from typing import Any
 
 import numpy as np
 
-from pose_diffusion.config import Config
+from pose_diffusion.config import ArchiveConfig
+from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
-from pose_diffusion.data.sources.detections.archive import Archive
+from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections
+from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.data.untrusted import npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17
+from pose_diffusion.runtime.executor import Executor
 
 _X_Y_PROBABILITY = [0, 1, 3]
 
 
-def clips(config: Config) -> Archive:
-    """A clip a place in the frame's list of people, and file. Raises InputError for bad files."""
-    return Archive(config, "detectron2", parsing.files(config, ".npz"), lambda path: [read(config, path)])
+def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> Source:
+    """A sequence a person and file. Raises InputError for bad files."""
+    paths = inputs.files(".npz")
+    return detections_source("detectron2", inputs, settings, executor, paths, lambda path: [read(path, inputs.stem(path))])
 
 
-def read(config: Config, path: str) -> Detections:
-    """One file."""
+def read(path: str, name: str) -> Detections:
+    """One file. name: of the recording."""
     content = npz.load(path, ["keypoints", "metadata"])
     frames, metadata = content["keypoints"], content["metadata"]
     if not isinstance(frames, np.ndarray | list) or not len(frames):
@@ -41,7 +45,7 @@ def read(config: Config, path: str) -> Detections:
         size = parsing.number_table([[metadata["w"], metadata["h"]]], lambda _: f"{path}: metadata, w and h", 2)[0]
     return Detections(
         where=path,
-        name=parsing.stem(config, path),
+        name=name,
         layout=COCO_17,
         points=points,
         frame=frame,

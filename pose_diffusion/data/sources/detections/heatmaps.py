@@ -9,51 +9,51 @@ from __future__ import annotations
 
 import numpy as np
 
-from pose_diffusion.config import Config, HeatmapsConfig
+from pose_diffusion.config import HeatmapsConfig
 from pose_diffusion.data import heatmaps
 from pose_diffusion.data import mixture as gmm
 from pose_diffusion.data.missing_joints import fill
 from pose_diffusion.data.sequence import LazySequence, PoseSequence, Source
-from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.inputs import Inputs, map_inputs
 from pose_diffusion.data.untrusted import npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import LAYOUTS, Layout
+from pose_diffusion.runtime.executor import Executor, LocalExecutor
 
 _KEY = "heatmaps"
 _BLOCK_BYTES = 256 << 20
 _UNKNOWN = (heatmaps.EMPTY, heatmaps.FLAT)
 
 
-def clips(config: Config) -> Source:
-    """A clip a file, of which the header is read here, and the rest block by block where the clip is loaded.
+def open_source(inputs: Inputs, settings: HeatmapsConfig, executor: Executor) -> Source:
+    """A sequence a file, of which the header is read here, and the rest block by block where the sequence is loaded.
 
     Raises InputError for bad files, for an unknown layout and for an image size that nothing tells.
     """
-    settings = config.heatmaps
     if settings.layout not in LAYOUTS:
         raise InputError(f"key 'heatmaps.layout': expected the joint order, one of {', '.join(LAYOUTS)}")
     layout = LAYOUTS[settings.layout]
-    paths = parsing.files(config, ".npy", ".npz")
-    found, skipped = parsing.each(config, paths, lambda path: _clip(config, path, layout))
+    paths, skipped = inputs.files(".npy", ".npz"), list[str]()
+    reading = map_inputs(inputs, lambda path: _sequence(inputs, settings, path, layout), paths, LocalExecutor(), skipped)
+    found = [sequence for _, sequence in reading]
     description = {"converter": "heatmaps", "layouts": [layout.name], "settings": settings.model_dump(mode="json")}
     return Source(found, settings.kernels, {}, description, skipped, with_3d=False, gpus=settings.gpus)
 
 
-def _clip(config: Config, path: str, layout: Layout) -> LazySequence:
+def _sequence(inputs: Inputs, settings: HeatmapsConfig, path: str, layout: Layout) -> LazySequence:
     shape = npz.shape_of(path, _KEY)
     joints = len(layout.joints)
     if len(shape) != 4 or shape[1] != joints or 0 in shape:
         raise InputError(f"{path}: expected heatmaps (frames, {joints} joints of {layout.name}, height, width), got {shape}")
-    return LazySequence("", parsing.stem(config, path), "", shape[0], _Load(path, parsing.stem(config, path), layout, config))
+    name = inputs.stem(path)
+    return LazySequence("", name, "", shape[0], _Load(path, name, layout, settings, inputs.seed))
 
 
 class _Load:
     """Reads and fits one file."""
 
-    def __init__(self, path: str, name: str, layout: Layout, config: Config):
-        self.path, self.name, self.layout = path, name, layout
-        self.settings: HeatmapsConfig = config.heatmaps
-        self.seed = config.prepare.seed
+    def __init__(self, path: str, name: str, layout: Layout, settings: HeatmapsConfig, seed: int):
+        self.path, self.name, self.layout, self.settings, self.seed = path, name, layout, settings, seed
 
     def __call__(self) -> PoseSequence:
         frames, joints, *size = npz.shape_of(self.path, _KEY)

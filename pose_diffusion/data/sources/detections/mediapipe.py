@@ -12,38 +12,42 @@ from typing import Any
 
 import numpy as np
 
-from pose_diffusion.config import Config
+from pose_diffusion.config import ArchiveConfig
+from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
-from pose_diffusion.data.sources.detections.archive import Archive
+from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections
+from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.data.untrusted import npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import MEDIAPIPE_33
+from pose_diffusion.runtime.executor import Executor
 
 _JOINTS = len(MEDIAPIPE_33.joints)
 
 
-def clips(config: Config) -> Archive:
-    """A clip a place in the frame's list of people, and file. Raises InputError for bad files."""
-    paths = parsing.files(config, ".json", ".npy")
-    return Archive(config, "mediapipe", paths, lambda path: [_read(config, path)])
+def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> Source:
+    """A sequence a person and file. Raises InputError for bad files."""
+    paths = inputs.files(".json", ".npy")
+    return detections_source("mediapipe", inputs, settings, executor, paths, lambda path: [read(path, inputs.stem(path))])
 
 
-def _read(config: Config, path: str) -> Detections:
-    return _from_npy(config, path) if path.lower().endswith(".npy") else _from_json(config, path)
+def read(path: str, name: str) -> Detections:
+    """One file. name: of the recording."""
+    return _from_npy(path, name) if path.lower().endswith(".npy") else _from_json(path, name)
 
 
-def _from_npy(config: Config, path: str) -> Detections:
+def _from_npy(path: str, name: str) -> Detections:
     values = npz.load_npy(path)
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f" or values.shape[1:] != (_JOINTS, 4):
         raise InputError(f"{path}: expected numbers (frames, {_JOINTS}, 4): x, y, z, visibility")
     present = ~np.isnan(values).all((1, 2))
     frame = np.flatnonzero(present)
     empty = np.flatnonzero(~present).tolist()
-    return _detections(config, path, values[present][..., [0, 1, 3]], frame, ["0"] * len(frame), empty, None)
+    return _detections(path, name, values[present][..., [0, 1, 3]], frame, ["0"] * len(frame), empty, None)
 
 
-def _from_json(config: Config, path: str) -> Detections:
+def _from_json(path: str, name: str) -> Detections:
     content = parsing.read_json(path)
     size = None
     if isinstance(content, dict):
@@ -71,7 +75,7 @@ def _from_json(config: Config, path: str) -> Detections:
             frame_of.append(number)
     points = parsing.number_table(rows, places.__getitem__, 3 * _JOINTS) if rows else np.zeros((0, 3 * _JOINTS))
     frame = np.array(frame_of, np.int64)
-    return _detections(config, path, points.reshape(-1, _JOINTS, 3), frame, None, empty, size)
+    return _detections(path, name, points.reshape(-1, _JOINTS, 3), frame, None, empty, size)
 
 
 def _people(entry: Any, where: str) -> list[list]:
@@ -98,11 +102,11 @@ def _landmark(landmark: Any, where: str) -> list:
 
 
 def _detections(
-    config: Config, path: str, points: np.ndarray, frame: np.ndarray, person: list[str] | None,
+    path: str, name: str, points: np.ndarray, frame: np.ndarray, person: list[str] | None,
     empty: list[int],
     size: np.ndarray | None,
 ) -> Detections:  # fmt: skip
     return Detections(
-        where=path, name=parsing.stem(config, path), layout=MEDIAPIPE_33, points=points, frame=frame, person=person,
+        where=path, name=name, layout=MEDIAPIPE_33, points=points, frame=frame, person=person,
         size=None if size is None else size[0], empty=empty, unit="unit",
     )  # fmt: skip

@@ -14,27 +14,35 @@ from typing import Any
 import numpy as np
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config
+from pose_diffusion.config import ArchiveConfig
+from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
-from pose_diffusion.data.sources.detections.archive import Archive
+from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections, fit_layout
+from pose_diffusion.data.sources.inputs import Inputs, scan
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, H36M_17, HALPE_26, by_names
+from pose_diffusion.runtime.executor import Executor
 
 _VIDEO = re.compile(rb'\s*(\{|\[\s*\{\s*"(frame_id|instances)")')  # how the files of videos begin
 _HEAD = 256  # bytes that are enough to see that
 Frame = tuple[int, list, str]  # number, instances, place for errors
 
 
-def clips(config: Config) -> Archive:
-    """A clip a person and recording. Raises InputError for bad files."""
-    paths = parsing.files(config, ".json")
+def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> Source:
+    """A sequence a person and recording. Raises InputError for bad files."""
+    paths = inputs.files(".json")
+    skipped: list[str] = []
     # The files of images make up one recording.
-    kinds, skipped = parsing.looks(config, paths, lambda path: (path, _is_image(path)))
     recordings: dict[str, list[str]] = {}
-    for path, is_image in kinds:
+    for path, is_image in scan(inputs, _is_image, paths, skipped):
         recordings.setdefault(path.rpartition("/")[0] if is_image and len(paths) > 1 else path, []).append(path)
-    return Archive(config, "mmpose", list(recordings.items()), lambda item: [_recording(config, *item)], skipped)
+
+    def read(recording: tuple[str, list[str]]) -> list[Detections]:
+        where, files = recording
+        return [_recording(where, inputs.stem(where) or "images", files, settings)]
+
+    return detections_source("mmpose", inputs, settings, executor, list(recordings.items()), read, skipped)
 
 
 def _is_image(path: str) -> bool:
@@ -44,9 +52,10 @@ def _is_image(path: str) -> bool:
         return not _VIDEO.match(head) and _frames(path, head + file.read())[0]
 
 
-def _recording(config: Config, where: str, paths: list[str]) -> Detections:
+def _recording(where: str, name: str, paths: list[str], settings: ArchiveConfig) -> Detections:
     contents = [_frames(path, content) for path, content in zip(paths, storage.read_ahead(paths), strict=True)]
-    return _detections(config, where, [frame for _, frames, _ in contents for frame in frames], contents[-1][2])
+    frames = [frame for _, frames, _ in contents for frame in frames]
+    return _detections(where, name, frames, contents[-1][2], settings)
 
 
 def _frames(path: str, stored: bytes) -> tuple[bool, list[Frame], list[str] | None]:
@@ -79,7 +88,7 @@ def _joint_names(meta: Any) -> list[str] | None:
     return None
 
 
-def _detections(config: Config, where: str, frames: list[Frame], names: list[str] | None) -> Detections:
+def _detections(where: str, name: str, frames: list[Frame], names: list[str] | None, settings: ArchiveConfig) -> Detections:
     places, people, frame_of, empty = [], [], [], []
     for number, instances, place in sorted(frames, key=lambda frame: frame[0]):
         if not instances:
@@ -93,18 +102,18 @@ def _detections(config: Config, where: str, frames: list[Frame], names: list[str
         raise InputError(f"{where}: frame {next(n for n in numbers if numbers.count(n) > 1)} is there twice")
     points = _points(people, places)
     layout = COCO_17
-    if names is not None and config.mmpose.layout == "auto" and people:
+    if names is not None and settings.layout == "auto" and people:
         match = by_names(names, (H36M_17, HALPE_26, COCO_17))
         if match is None or len(names) != points.shape[1]:
             raise InputError(f"{where}: meta_info: the joints {', '.join(names[:5])}, ... are not those of a known layout")
         layout, points = match[0], points[:, match[1]]
     elif people:
-        layout, points = fit_layout(config.mmpose, points, (COCO_17, HALPE_26), where)
+        layout, points = fit_layout(settings, points, (COCO_17, HALPE_26), where)
     tracks = [person.get("track_id") for person in people]
     tracked = bool(tracks) and all(isinstance(track, int | str) for track in tracks)
     return Detections(
         where=where,
-        name=parsing.stem(config, where) or "images",
+        name=name,
         layout=layout,
         points=points,
         frame=np.array(frame_of, np.int64),

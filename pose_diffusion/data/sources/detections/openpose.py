@@ -12,20 +12,23 @@ import re
 import numpy as np
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config
+from pose_diffusion.config import OpenPoseConfig
+from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
-from pose_diffusion.data.sources.detections.archive import Archive
+from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections, fit_layout
+from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import BODY_25, COCO_18
+from pose_diffusion.runtime.executor import Executor
 
 _NAME = re.compile(r"(?P<video>.*?)_?(?P<frame>\d+)_keypoints\.json", re.IGNORECASE)
 
 
-def clips(config: Config) -> Archive:
-    """A clip a person and video. Raises InputError for bad files."""
+def open_source(inputs: Inputs, settings: OpenPoseConfig, executor: Executor) -> Source:
+    """A sequence a person and video. Raises InputError for bad files."""
     videos: dict[str, dict[int, str]] = {}
-    for path in parsing.files(config, "_keypoints.json"):
+    for path in inputs.files("_keypoints.json"):
         folder, _, name = path.rpartition("/")
         match = _NAME.fullmatch(name)
         if match is None:
@@ -35,10 +38,15 @@ def clips(config: Config) -> Archive:
         if frame in frames:
             raise InputError(f"{path}: frame {frame} is there twice, also as {frames[frame]}")
         frames[frame] = path
-    return Archive(config, "openpose", list(videos.items()), lambda video: [_video(config, *video)])
+
+    def read(item: tuple[str, dict[int, str]]) -> list[Detections]:
+        video, frames = item
+        return [_video(video, inputs.stem(video).strip("_") or "video", frames, settings)]
+
+    return detections_source("openpose", inputs, settings, executor, list(videos.items()), read)
 
 
-def _video(config: Config, video: str, frames: dict[int, str]) -> Detections:
+def _video(video: str, name: str, frames: dict[int, str], settings: OpenPoseConfig) -> Detections:
     rows: list[list] = []
     places: list[str] = []
     frame_of: list[int] = []
@@ -57,16 +65,16 @@ def _video(config: Config, video: str, frames: dict[int, str]) -> Detections:
             frame_of.append(frame)
             person_of.append(_identity(person))
     points = parsing.keypoints(rows, places.__getitem__)
-    layout, points = fit_layout(config.openpose, points, (BODY_25, COCO_18), video) if rows else (BODY_25, points)
+    layout, points = fit_layout(settings, points, (BODY_25, COCO_18), video) if rows else (BODY_25, points)
     return Detections(
         where=video,
-        name=parsing.stem(config, video).strip("_") or "video",
+        name=name,
         layout=layout,
         points=points,
         frame=np.array(frame_of, np.int64),
         person=None if None in person_of else [f"track {identity}" for identity in person_of],
         empty=empty,
-        unit=config.openpose.coordinates,
+        unit=settings.coordinates,
     )
 
 

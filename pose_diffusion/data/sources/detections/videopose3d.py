@@ -10,30 +10,33 @@ from typing import Any
 
 import numpy as np
 
-from pose_diffusion.config import Config
+from pose_diffusion.config import ArchiveConfig
+from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
-from pose_diffusion.data.sources.detections.archive import Archive
+from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections
+from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.data.untrusted import npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, H36M_17, LAYOUTS, Layout
+from pose_diffusion.runtime.executor import Executor
 
 _LAYOUTS = {"coco": COCO_17, "h36m": H36M_17}
 
 
-def clips(config: Config) -> Archive:
-    """A clip a subject, action and camera of each file. Raises InputError for bad files."""
-    paths = parsing.files(config, ".npz")
-    return Archive(config, "videopose3d", paths, lambda path: read(config, path))
+def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> Source:
+    """A sequence a subject, action and camera of each file. Raises InputError for bad files."""
+    paths = inputs.files(".npz")
+    return detections_source("videopose3d", inputs, settings, executor, paths, lambda path: read(path, settings))
 
 
-def read(config: Config, path: str) -> list[Detections]:
-    """One file."""
+def read(path: str, settings: ArchiveConfig) -> list[Detections]:
+    """One file, a Detections for each sequence in it."""
     content = npz.load(path, ["positions_2d", "metadata"])
     subjects, metadata = content["positions_2d"], content["metadata"]
     if not isinstance(subjects, dict) or not all(isinstance(actions, dict) for actions in subjects.values()):
         raise InputError(f"{path}: positions_2d: expected nested dicts {{subject: {{action: [camera]}}}}")
-    layout = _layout(config, path, metadata)
+    layout = _layout(settings, path, metadata)
     recordings = []
     for subject, actions in subjects.items():
         size = _size(path, metadata, subject)
@@ -60,9 +63,9 @@ def _recording(where: str, action: str, points: Any, layout: Layout, size: np.nd
     return Detections(where, action, layout, np.concatenate([points, certain], axis=2), frame, ["0"] * len(points), size)
 
 
-def _layout(config: Config, path: str, metadata: Any) -> Layout:
-    if config.videopose3d.layout != "auto":
-        return LAYOUTS[config.videopose3d.layout]
+def _layout(settings: ArchiveConfig, path: str, metadata: Any) -> Layout:
+    if settings.layout != "auto":
+        return LAYOUTS[settings.layout]
     name = metadata.get("layout_name") if isinstance(metadata, dict) else None
     if name not in _LAYOUTS:
         raise InputError(

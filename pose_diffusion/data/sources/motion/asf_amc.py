@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config
-from pose_diffusion.data.sources import parsing
-from pose_diffusion.data.sources.motion.mocap import Motion, Motions, rotation
+from pose_diffusion.config import AsfAmcConfig
+from pose_diffusion.data.sequence import Source
+from pose_diffusion.data.sources.inputs import Inputs
+from pose_diffusion.data.sources.motion.mocap import Motion, motion_source, rotation
 from pose_diffusion.errors import InputError
+from pose_diffusion.runtime.executor import Executor
 
 _LARGEST = 1e6
 
@@ -31,15 +33,15 @@ class _Bone:
     parent: str = ""
 
 
-def clips(config: Config) -> Motions:
-    """A clip an AMC file and camera; '07_01.amc' goes with '07.asf', or with the one ASF file of its folder."""
-    skeletons = parsing.files(config, ".asf", ".amc")
+def open_source(inputs: Inputs, settings: AsfAmcConfig, executor: Executor) -> Source:
+    """A sequence an AMC file and camera; '07_01.amc' goes with '07.asf', or with the one ASF file of its folder."""
+    skeletons = inputs.files(".asf", ".amc")
     motions = [path for path in skeletons if path.lower().endswith(".amc")]
     skeletons = [path for path in skeletons if path.lower().endswith(".asf")]
     if not motions:
-        raise InputError(f"{config.prepare.input}: no .amc files")
-    fps = config.asf_amc.source_fps
-    return Motions(config, "asf_amc", {path: (fps, _skeleton(path, skeletons), path) for path in motions}, read)
+        raise InputError(f"{inputs.path}: no .amc files")
+    files = {path: (settings.source_fps, _skeleton(path, skeletons), path) for path in motions}
+    return motion_source("asf_amc", inputs, settings, executor, files, read)
 
 
 def read(fps: float, skeleton: str, motion: str) -> Motion:

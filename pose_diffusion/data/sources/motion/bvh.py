@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config
-from pose_diffusion.data.sources import parsing
-from pose_diffusion.data.sources.motion.mocap import Motion, Motions, rotation
+from pose_diffusion.config import MocapConfig
+from pose_diffusion.data.sequence import Source
+from pose_diffusion.data.sources.inputs import Inputs
+from pose_diffusion.data.sources.motion.mocap import Motion, motion_source, rotation
 from pose_diffusion.errors import InputError
+from pose_diffusion.runtime.executor import Executor
 
 _CHANNELS = {f"{axis}{kind}".lower() for axis in "xyz" for kind in ("position", "rotation")}
 _MOST_JOINTS = 10_000
@@ -31,10 +33,10 @@ class _Joint:
     is_end: bool = False
 
 
-def clips(config: Config) -> Motions:
-    """A clip a file and camera. Raises InputError for bad files."""
-    paths = parsing.files(config, ".bvh")
-    return Motions(config, "bvh", {path: (path,) for path in paths}, read)
+def open_source(inputs: Inputs, settings: MocapConfig, executor: Executor) -> Source:
+    """A sequence a file and camera. Raises InputError for bad files."""
+    files = {path: (path,) for path in inputs.files(".bvh")}
+    return motion_source("bvh", inputs, settings, executor, files, read)
 
 
 def read(path: str) -> Motion:

@@ -21,16 +21,16 @@ import numpy as np
 import yaml
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config, MocapConfig
+from pose_diffusion.config import MocapConfig
 from pose_diffusion.data.sequence import LazySequence, PoseSequence, Source
-from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.inputs import Inputs, map_inputs
 from pose_diffusion.data.sources.motion import camera_rig
 from pose_diffusion.data.sources.motion.simulated_detector import detect
-from pose_diffusion.data.sources.parsing import Run
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.geometry.layouts import simplified
 from pose_diffusion.geometry.skeleton import EDGES, JOINTS, ROOT
+from pose_diffusion.runtime.executor import Executor
 
 _MAPS = ("cmu", "mixamo", "generic")
 _METRES = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "cmu": 0.0254 / 0.45}
@@ -53,34 +53,26 @@ class Motion:
 Reader = Callable[..., Motion]
 
 
-@dataclass(frozen=True)
-class Motions:
-    """Files of motion that are not read yet. files: what `read` takes for each path."""
+def motion_source(
+    tool: str, inputs: Inputs, settings: MocapConfig, executor: Executor, files: Mapping[str, tuple], read: Reader
+) -> Source:
+    """A sequence a file and camera. files: for each path, what `read` takes.
 
-    config: Config
-    converter: str
-    files: Mapping[str, tuple]
-    read: Reader
-
-    def source(self, run: Run = parsing.in_turn) -> Source:
-        """A clip a file and camera. Each file is read once to check and count it, by `run`, and again where its clip is loaded,
-        so that memory does not grow with the archive. Raises InputError for bad files.
-        """
-        config, converter, files, read = self.config, self.converter, self.files, self.read
-        settings: MocapConfig = getattr(config, converter)
-        cameras = camera_rig.cameras(settings)
-        _world.cache_clear()  # the files may have changed since
-        calls = run(partial(_count, read, settings), files.values())
-        counted, skipped = parsing.each(config, files, lambda path: (path, next(calls)()))
-        clips, described = [], {}
-        for path, rows in counted:
-            folder, _, action = parsing.stem(config, path).rpartition("/")
-            subject = folder or settings.subject
-            for name, camera in cameras.items():
-                load = partial(_load, subject, action, name, camera, read, files[path], settings, config.prepare.seed)
-                clips.append(LazySequence(subject, action, name, rows, load))
-                described[f"{subject}/{name}"] = camera.to_dict()
-        return Source(clips, settings.kernels, described, {"converter": converter, **settings.model_dump(mode="json")}, skipped)
+    Each file is read once to check and count it, by the executor, and again where its sequence is loaded, so that memory does
+    not grow with the archive. Raises InputError for bad files.
+    """
+    cameras = camera_rig.cameras(settings)
+    _world.cache_clear()  # the files may have changed since
+    sequences, described, skipped = list[LazySequence](), dict[str, dict](), list[str]()
+    count = partial(_count, read, settings, files)
+    for path, rows in map_inputs(inputs, count, list(files), executor, skipped):
+        folder, _, action = inputs.stem(path).rpartition("/")
+        subject = folder or settings.subject
+        for name, camera in cameras.items():
+            load = partial(_load, subject, action, name, camera, read, files[path], settings, inputs.seed)
+            sequences.append(LazySequence(subject, action, name, rows, load))
+            described[f"{subject}/{name}"] = camera.to_dict()
+    return Source(sequences, settings.kernels, described, {"converter": tool, **settings.model_dump(mode="json")}, skipped)
 
 
 def rotation(axis: int, angle: np.ndarray) -> np.ndarray:
@@ -94,8 +86,8 @@ def rotation(axis: int, angle: np.ndarray) -> np.ndarray:
     return turn
 
 
-def _count(read: Reader, settings: MocapConfig, arguments: tuple) -> int:
-    return len(_world(read, arguments, settings))
+def _count(read: Reader, settings: MocapConfig, files: Mapping[str, tuple], path: str) -> int:
+    return len(_world(read, files[path], settings))
 
 
 def _load(

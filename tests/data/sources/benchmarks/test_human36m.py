@@ -8,7 +8,7 @@ import pytest
 
 from pose_diffusion.config import loading
 from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources.benchmarks import human36m
+from pose_diffusion.data.sources import open_source
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry import camera as cameras
 from pose_diffusion.geometry.camera import Camera, h36m_cameras
@@ -60,23 +60,23 @@ def write(folder: Path, poses: dict | None = None, detections: dict | None = Non
 
 def clips(folder: Path, **settings: str | float | list) -> Source:
     section = {"poses": "3d.npz", "detections": "2d.npz", **settings}
-    return human36m.clips(loading.from_dict({"prepare": {"source": "human36m", "input": str(folder)}, "human36m": section}))
+    return open_source(loading.from_dict({"prepare": {"source": "human36m", "input": str(folder)}, "human36m": section}))
 
 
 def test_clips_are_subjects_actions_and_cameras_in_natural_order(tmp_path: Path) -> None:
     write(tmp_path, {("S11", "Sitting 10"): world("S11", "x"), ("S11", "Sitting 2"): world("S11", "x")},
           {("S11", "Sitting 10"): mixtures("S11", "x"), ("S11", "Sitting 2"): mixtures("S11", "x")})  # fmt: skip
     source = clips(tmp_path)
-    sequences = list(dict.fromkeys((clip.subject, clip.action) for clip in source.clips))
+    sequences = list(dict.fromkeys((clip.subject, clip.action) for clip in source.sequences))
     assert sequences == [*KEYS, ("S11", "Sitting 2"), ("S11", "Sitting 10")]
-    assert [clip.camera for clip in source.clips[:4]] == ["54138969", "55011271", "58860488", "60457274"]
-    assert {clip.rows for clip in source.clips} == {FRAMES} and source.kernels == KERNELS
+    assert [clip.camera for clip in source.sequences[:4]] == ["54138969", "55011271", "58860488", "60457274"]
+    assert {clip.rows for clip in source.sequences} == {FRAMES} and source.kernels == KERNELS
 
 
 def test_pose_and_root_make_up_the_world_again(tmp_path: Path) -> None:
     write(tmp_path)
     source = clips(tmp_path)
-    for clip in source.clips:
+    for clip in source.sequences:
         sequence = clip.load()
         assert sequence.pose_3d is not None and sequence.root_3d is not None
         camera = Camera.from_dict(source.cameras[f"{clip.subject}/{clip.camera}"])
@@ -88,7 +88,7 @@ def test_pose_and_root_make_up_the_world_again(tmp_path: Path) -> None:
 def test_the_heaviest_kernel_comes_first_and_lies_on_the_projected_joint(tmp_path: Path) -> None:
     write(tmp_path)
     source = clips(tmp_path)
-    for clip in source.clips:
+    for clip in source.sequences:
         sequence = clip.load()
         assert sequence.pose_3d is not None and sequence.root_3d is not None
         camera = Camera.from_dict(source.cameras[f"{clip.subject}/{clip.camera}"])
@@ -100,7 +100,7 @@ def test_the_heaviest_kernel_comes_first_and_lies_on_the_projected_joint(tmp_pat
 @pytest.mark.parametrize(("unit", "sigma"), [("pixels", [8 * 2 / 1000, 4 * 2 / 1000]), ("normalised", [8, 4])])
 def test_sigma_is_scaled_only_where_it_is_in_pixels(tmp_path: Path, unit: str, sigma: list[float]) -> None:
     write(tmp_path)
-    mixture = clips(tmp_path, sigma_unit=unit).clips[0].load().mixture
+    mixture = clips(tmp_path, sigma_unit=unit).sequences[0].load().mixture
     np.testing.assert_allclose(mixture[..., 3:], np.broadcast_to(sigma, (FRAMES, 17, KERNELS, 2)), rtol=1e-6)
 
 
@@ -108,7 +108,7 @@ def test_points_become_one_kernel(tmp_path: Path) -> None:
     write(tmp_path, detections={at: pixels(*at) for at in KEYS})
     source = clips(tmp_path, point_sigma_px=10.0)
     camera = h36m_cameras()["S1"]["54138969"]
-    mixture = source.clips[0].load().mixture
+    mixture = source.sequences[0].load().mixture
     assert source.kernels == 1 and mixture.shape == (FRAMES, 17, 1, 5)
     expected = cameras.to_screen(pixels("S1", "Walking")[0], camera.width, camera.height)
     np.testing.assert_allclose(mixture[:, :, 0, 1:3], expected, atol=1e-6)
@@ -117,14 +117,14 @@ def test_points_become_one_kernel(tmp_path: Path) -> None:
 
 def test_2d_that_runs_on_after_the_mocap_is_trimmed(tmp_path: Path) -> None:
     write(tmp_path, detections={at: pixels(*at, extra=3) for at in KEYS})
-    sequence = clips(tmp_path).clips[0].load()
+    sequence = clips(tmp_path).sequences[0].load()
     assert len(sequence) == FRAMES == len(sequence.mixture)
 
 
 def test_published_image_size_is_1000_by_1000_for_every_camera(tmp_path: Path) -> None:
     write(tmp_path)
     source = clips(tmp_path, image_size="published")
-    own, published = clips(tmp_path).clips[0].load(), source.clips[0].load()
+    own, published = clips(tmp_path).sequences[0].load(), source.sequences[0].load()
     assert (own.height, published.height) == (1002, 1000)
     assert Camera.from_dict(source.cameras["S1/54138969"]).height == 1000
     shift = published.mixture[..., 2] - own.mixture[..., 2]
@@ -134,12 +134,12 @@ def test_published_image_size_is_1000_by_1000_for_every_camera(tmp_path: Path) -
 def test_the_corrupted_recording_is_dropped_even_where_one_file_lacks_it(tmp_path: Path) -> None:
     write(tmp_path, detections={("S11", "Directions"): [], ("S11", "Directions 1"): mixtures("S11", "x")},
           poses={("S11", "Directions 1"): world("S11", "x")})  # fmt: skip
-    assert {clip.action for clip in clips(tmp_path).clips if clip.subject == "S11"} == {"Directions 1"}
+    assert {clip.action for clip in clips(tmp_path).sequences if clip.subject == "S11"} == {"Directions 1"}
 
 
 def test_a_clip_carries_its_own_frames_alone(tmp_path: Path) -> None:
     write(tmp_path)
-    clip = clips(tmp_path).clips[0]
+    clip = clips(tmp_path).sequences[0]
     assert len(pickle.dumps(clip)) < 2 * (mixtures("S1", "Walking")[0].nbytes + world("S1", "Walking").nbytes)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(clip)).load().mixture, clip.load().mixture)
 
@@ -193,7 +193,7 @@ def test_a_bad_value_is_refused_with_its_frame(tmp_path: Path, column: int, valu
     bad[1][3, 8, 2, column] = value
     write(tmp_path, detections={S1_WALKING: bad})
     with pytest.raises(InputError, match=rf"2d\.npz: S1 / Walking / camera 55011271: frame 3: {told}"):
-        clips(tmp_path).clips[1].load()
+        clips(tmp_path).sequences[1].load()
 
 
 def test_a_joint_that_is_nan_is_refused_with_its_frame(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_joint_that_is_nan_is_refused_with_its_frame(tmp_path: Path) -> None:
     bad[2, 25] = np.nan
     write(tmp_path, {S1_WALKING: bad})
     with pytest.raises(InputError, match=r"S1 / Walking .*frame 2: a 3D joint is not finite"):
-        clips(tmp_path).clips[0].load()
+        clips(tmp_path).sequences[0].load()
 
 
 def test_a_file_that_is_not_nested_dicts_is_refused(tmp_path: Path) -> None:

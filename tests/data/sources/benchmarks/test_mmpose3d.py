@@ -8,7 +8,7 @@ import pytest
 from pose_diffusion.config import loading
 from pose_diffusion.data import schema
 from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources.benchmarks import mmpose3d
+from pose_diffusion.data.sources import open_source
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry import camera as cameras
 from pose_diffusion.geometry.camera import h36m_cameras
@@ -36,12 +36,12 @@ def write(folder: Path, **changes: np.ndarray) -> dict[str, np.ndarray]:
 
 def source(folder: Path, **settings: object) -> Source:
     section = {"source": "mmpose3d", "input": str(folder)}
-    return mmpose3d.clips(loading.from_dict({"prepare": section, "mmpose3d": {"annotations": "a.npz", **settings}}))
+    return open_source(loading.from_dict({"prepare": section, "mmpose3d": {"annotations": "a.npz", **settings}}))
 
 
 def test_rows_are_gathered_into_sequences_by_their_image_names(tmp_path: Path) -> None:
     write(tmp_path)
-    found = source(tmp_path).clips
+    found = source(tmp_path).sequences
     assert [(clip.subject, clip.action, clip.camera) for clip in found] == [
         ("S1", "Directions 1", CAMERA),
         ("S1", "WalkDog", CAMERA),
@@ -51,7 +51,7 @@ def test_rows_are_gathered_into_sequences_by_their_image_names(tmp_path: Path) -
 
 def test_poses_and_points_are_those_of_the_file(tmp_path: Path) -> None:
     arrays = write(tmp_path)
-    sequence = source(tmp_path).clips[0].load()
+    sequence = source(tmp_path).sequences[0].load()
     rows = [2, 4, 0]  # frames 1, 2, 3 of 'Directions 1'
     joints = arrays["S"][rows, :, :3]
     np.testing.assert_allclose(sequence.pose_3d, joints - joints[:, :1], atol=1e-6)
@@ -65,7 +65,7 @@ def test_the_recorded_camera_projects_the_poses_onto_the_points(tmp_path: Path) 
     write(tmp_path)
     found = source(tmp_path)
     camera = cameras.Camera.from_dict(found.cameras[f"S1/{CAMERA}"])
-    sequence = found.clips[0].load()
+    sequence = found.sequences[0].load()
     assert sequence.pose_3d is not None and sequence.root_3d is not None
     projected = camera.project(sequence.pose_3d + sequence.root_3d[:, None], distort=False)
     np.testing.assert_allclose(projected, sequence.mixture[:, :, 0, 1:3], atol=1e-5)
@@ -75,7 +75,7 @@ def test_detections_take_the_place_of_the_annotated_points(tmp_path: Path) -> No
     arrays = write(tmp_path)
     detections = arrays["part"] + np.float32([5, -5, -0.5])
     np.save(tmp_path / "cpn.npy", detections)
-    sequence = source(tmp_path, detections="cpn.npy", point_sigma_px=4).clips[0].load()
+    sequence = source(tmp_path, detections="cpn.npy", point_sigma_px=4).sequences[0].load()
     pixels = cameras.to_pixels(sequence.mixture[:, :, 0, 1:3], 1000, 1002)
     np.testing.assert_allclose(pixels, detections[[2, 4, 0], :, :2], atol=1e-3)
     np.testing.assert_allclose(sequence.mixture[..., 3:], 8 * 2 / 1000, rtol=1e-5)
@@ -84,7 +84,7 @@ def test_detections_take_the_place_of_the_annotated_points(tmp_path: Path) -> No
 def test_the_layout_of_mpi_inf_3dhp_is_brought_to_ours(tmp_path: Path) -> None:
     names = np.array([f"S1_Seq1_Cam0_{frame:06d}.jpg" for frame in range(2 * FRAMES)])
     arrays = write(tmp_path, imgname=names)
-    sequence = source(tmp_path, layout="mpi_inf_3dhp17", image_size=[2048, 2048]).clips[0].load()
+    sequence = source(tmp_path, layout="mpi_inf_3dhp17", image_size=[2048, 2048]).sequences[0].load()
     joints = arrays["S"][:, [14, 8, 9, 10, 11, 12, 13, 15, 1, 16, 0, 5, 6, 7, 2, 3, 4], :3]
     np.testing.assert_allclose(sequence.pose_3d, joints - joints[:, :1], atol=1e-6)
     assert (sequence.subject, sequence.action, sequence.camera) == ("S1", "Seq1", "0")

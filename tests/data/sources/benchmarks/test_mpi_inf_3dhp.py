@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pose_diffusion.config import loading
 from pose_diffusion.data import schema
 from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources.benchmarks import mpi_inf_3dhp
+from pose_diffusion.data.sources import open_source
 from pose_diffusion.errors import InputError
 
 TESTS = [f"TS{n}" for n in range(1, 7)]
@@ -62,19 +62,19 @@ def write_original(folder: Path) -> dict[str, np.ndarray]:
 
 def source(folder: Path, prepare: dict | None = None, **values: object) -> Source:
     section = {"source": "mpi_inf_3dhp", "input": str(folder), "test_subjects": TESTS, **(prepare or {})}
-    return mpi_inf_3dhp.clips(loading.from_dict({"prepare": section, "mpi_inf_3dhp": values}))
+    return open_source(loading.from_dict({"prepare": section, "mpi_inf_3dhp": values}))
 
 
 def test_clips_are_the_chosen_cameras_of_training_and_the_test_sequences(tmp_path: Path) -> None:
     write_npz(tmp_path)
-    found = [(clip.subject, clip.action, clip.camera, clip.rows) for clip in source(tmp_path).clips]
+    found = [(clip.subject, clip.action, clip.camera, clip.rows) for clip in source(tmp_path).sequences]
     train = [("S1", "Seq1", "0", 4), ("S1", "Seq1", "8", 4), ("S10", "Seq2", "0", 4)]
     assert found == train + [(name, name, "", 3) for name in TESTS]
 
 
 def test_joints_come_in_our_order_in_metres_around_the_pelvis(tmp_path: Path) -> None:
     write_npz(tmp_path)
-    sequence = source(tmp_path, annotation="annot3").clips[0].load()
+    sequence = source(tmp_path, annotation="annot3").sequences[0].load()
     given_3d = joints(1)["data_3d"][:, OURS] / 1000
     np.testing.assert_allclose(sequence.pose_3d, given_3d - given_3d[:, :1], atol=1e-6)
     np.testing.assert_allclose(sequence.root_3d, given_3d[:, 0], atol=1e-6)
@@ -84,7 +84,7 @@ def test_joints_come_in_our_order_in_metres_around_the_pelvis(tmp_path: Path) ->
 
 def test_only_valid_test_frames_are_taken_and_keep_their_numbers(tmp_path: Path) -> None:
     write_npz(tmp_path)
-    sequence = source(tmp_path, train="").clips[0].load()
+    sequence = source(tmp_path, train="").sequences[0].load()
     assert sequence.frame.tolist() == [0, 2, 3]
     given_3d = joints(10)["data_3d"][[0, 2, 3]][:, OURS] / 1000
     np.testing.assert_allclose(sequence.pose_3d, given_3d - given_3d[:, :1], atol=1e-6)
@@ -92,30 +92,30 @@ def test_only_valid_test_frames_are_taken_and_keep_their_numbers(tmp_path: Path)
 
 def test_all_test_frames_are_taken_where_the_config_says_so(tmp_path: Path) -> None:
     write_npz(tmp_path)
-    assert {clip.rows for clip in source(tmp_path, train="", valid_only=False).clips} == {4}
+    assert {clip.rows for clip in source(tmp_path, train="", valid_only=False).sequences} == {4}
 
 
 def test_the_last_two_test_sequences_are_wide(tmp_path: Path) -> None:
     write_npz(tmp_path)
-    sizes = [(clip.load().width, clip.load().height) for clip in source(tmp_path, train="").clips]
+    sizes = [(clip.load().width, clip.load().height) for clip in source(tmp_path, train="").sequences]
     assert sizes == [(2048, 2048)] * 4 + [(1920, 1080)] * 2
 
 
 def test_the_pelvis_place_is_unknown_under_universal_scale(tmp_path: Path) -> None:
     write_npz(tmp_path)
-    assert source(tmp_path).clips[0].load().root_3d is None
+    assert source(tmp_path).sequences[0].load().root_3d is None
 
 
 def test_sequences_are_valid_shards(tmp_path: Path) -> None:
     write_npz(tmp_path)
-    for clip in source(tmp_path).clips:
+    for clip in source(tmp_path).sequences:
         schema.check_rows(schema.to_table(clip.load()), "clip")
 
 
 @pytest.mark.parametrize(("annotation", "scale"), [("annot3", 1.0), ("univ_annot3", 0.9)])
 def test_the_original_training_files_give_the_same_17_of_28(tmp_path: Path, annotation: str, scale: float) -> None:
     camera_5 = write_original(tmp_path)
-    found = source(tmp_path, files="original", annotation=annotation, cameras=[5]).clips
+    found = source(tmp_path, files="original", annotation=annotation, cameras=[5]).sequences
     assert [(clip.subject, clip.action, clip.camera) for clip in found] == [("S2", "Seq1", "5"), ("TS5", "TS5", "")]
     sequence = found[0].load()
     expected = camera_5["data_3d"][:, AMONG_28][:, OURS] * scale / 1000
@@ -126,7 +126,7 @@ def test_the_original_training_files_give_the_same_17_of_28(tmp_path: Path, anno
 
 def test_the_original_test_files_are_filtered_by_valid_frame(tmp_path: Path) -> None:
     write_original(tmp_path)
-    sequence = source(tmp_path, files="original", annotation="annot3").clips[-1].load()
+    sequence = source(tmp_path, files="original", annotation="annot3").sequences[-1].load()
     assert sequence.frame.tolist() == [1, 2] and (sequence.width, sequence.height) == (1920, 1080)
     expected = joints(50)["data_3d"][1:3][:, OURS] / 1000
     np.testing.assert_allclose(sequence.root_3d, expected[:, 0], atol=1e-6)
@@ -236,7 +236,7 @@ def test_a_mutated_original_gives_poses_or_a_clean_error(tmp_path: Path, name: s
         content[place % len(content)] = value
     (folder / name).write_bytes(content)
     try:
-        for clip in source(folder, files="original").clips:
+        for clip in source(folder, files="original").sequences:
             schema.check_rows(schema.to_table(clip.load()), "clip")
     except InputError as error:
         assert "\n" not in str(error)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,9 @@ from cloudpickle import dumps
 
 from pose_diffusion.config import loading
 from pose_diffusion.data.sequence import PoseSequence, Source
-from pose_diffusion.data.sources import Run, find, in_turn
+from pose_diffusion.data.sources import open_source
 from pose_diffusion.geometry.layouts import BODY_25, COCO_17, COCO_18, H36M_17, HALPE_26, MEDIAPIPE_33, Layout
+from pose_diffusion.runtime.executor import Executor, Outcome, outcome_of
 
 WIDTH, HEIGHT, FRAMES, PEOPLE = 1280, 720, 12, 2
 
@@ -176,21 +176,26 @@ NOT_JSON = {"mediapipe npy", "detectron2", "videopose3d", "table csv", "table pa
 NO_CONFIDENCE = {"coco annotations", "videopose3d"}
 
 
-def source_of(kind: str, folder: Path | str, prepare: dict | None = None, run: Run = in_turn, **settings: object) -> Source:
+def source_of(
+    kind: str, folder: Path | str, prepare: dict | None = None, executor: Executor | None = None, **settings: object
+) -> Source:
     """The source that reads a folder or file written in a format (or of a prepare.source)."""
     name = FORMATS[kind][0] if kind in FORMATS else kind
     section = {"source": name, "input": str(folder), **(prepare or {})}
-    return find(loading.from_dict({"prepare": section, name: settings}), run)
+    return open_source(loading.from_dict({"prepare": section, name: settings}), executor)
 
 
-def elsewhere(read: Callable, items: Iterable) -> Iterator[Callable]:
-    """As `in_turn`, with all that goes to another machine and comes from it."""
-    for item in items:
-        yield partial(lambda call: pickle.loads(dumps(pickle.loads(call)())), dumps(partial(read, item)))
+class Elsewhere:
+    """An executor for which all that goes to another machine, or comes from it, is pickled."""
+
+    def map(self, function: Callable, items: Iterable) -> Iterator[Outcome]:
+        for item in items:
+            there, its_item = pickle.loads(dumps((function, item)))
+            yield pickle.loads(dumps(outcome_of(there, its_item)))
 
 
 def sequences(kind: str, folder: Path | str, **settings: object) -> list[PoseSequence]:
     """Everything that source_of holds, with the image size given where the format has none."""
     if kind in FORMATS and kind not in SIZE_IN_FILE:
         settings.setdefault("image_size", [WIDTH, HEIGHT])
-    return [clip.load() for clip in source_of(kind, folder, **settings).clips]
+    return [clip.load() for clip in source_of(kind, folder, **settings).sequences]

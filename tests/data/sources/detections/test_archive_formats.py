@@ -75,7 +75,7 @@ def test_without_an_image_size_the_keys_that_give_it_are_named(tmp_path: Path, k
     name, layout, write = FORMATS[kind]
     write(tmp_path, people(layout))
     if kind in SIZE_IN_FILE:
-        assert source_of(kind, tmp_path).clips
+        assert source_of(kind, tmp_path).sequences
         with pytest.raises(InputError, match=f"images are {WIDTH} x {HEIGHT}, but '{name}.image_size' says otherwise"):
             source_of(kind, tmp_path, image_size=[640, 480])
     else:
@@ -109,7 +109,7 @@ def test_a_truncated_file_is_refused(tmp_path: Path, kind: str) -> None:
     path.write_bytes(content[: int(0.6 * len(content)) // 10 * 10])
     with pytest.raises(InputError, match=path.name):
         found = source_of(kind, tmp_path, image_size=[WIDTH, HEIGHT])
-        assert kind == "table csv" and found.clips  # a CSV cut at a line's end is a shorter CSV
+        assert kind == "table csv" and found.sequences  # a CSV cut at a line's end is a shorter CSV
         raise InputError(path.name)
 
 

@@ -105,7 +105,7 @@ def test_a_detection_without_a_joint_is_nobody(tmp_path: Path) -> None:
     assert source.description["counts"] == {
         "people": 2, "frames_without_person": 0, "frames_dropped": 1, "joints_missing": 0
     }  # fmt: skip
-    assert [clip.rows for clip in source.clips] == [11, 12]
+    assert [clip.rows for clip in source.sequences] == [11, 12]
 
 
 def test_openpose_track_ids_are_used_where_it_tracked(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_a_video_without_a_person_beside_others_is_left_out_with_a_warning(tmp_p
 def test_images_of_different_sizes_are_sequences_of_their_own(tmp_path: Path) -> None:
     coco_annotations(tmp_path, people(COCO_17, frames=4, count=1))
     edit(tmp_path / "clip.json", lambda c: c["images"][1].update(width=2000))
-    found = source_of("coco annotations", tmp_path).clips
+    found = source_of("coco annotations", tmp_path).sequences
     assert [(clip.camera, clip.rows) for clip in found] == [("1280x720", 3), ("2000x720", 1)]
 
 
@@ -254,7 +254,7 @@ def test_missing_joints_are_counted(tmp_path: Path) -> None:
 def test_frames_with_missing_joints_are_dropped_where_the_config_says_so(tmp_path: Path) -> None:
     with_gap(tmp_path)
     source = source_of("mmpose video", tmp_path, image_size=SIZE, missing="drop")
-    assert source.clips[0].load().frame.tolist() == [0, 1, 2, 6, 7, 8, 9, 10, 11]
+    assert source.sequences[0].load().frame.tolist() == [0, 1, 2, 6, 7, 8, 9, 10, 11]
     assert source.description["counts"]["frames_dropped"] == 3
 
 
@@ -289,16 +289,16 @@ def test_a_person_with_no_joint_at_all_is_dropped_and_counted(tmp_path: Path) ->
     points[5] = 0
     mmpose_video(tmp_path, points)
     source = source_of("mmpose video", tmp_path, image_size=SIZE)
-    assert source.clips[0].rows == 11 and source.description["counts"]["frames_dropped"] == 1
+    assert source.sequences[0].rows == 11 and source.description["counts"]["frames_dropped"] == 1
 
 
 def test_people_of_few_frames_are_left_out_where_asked(tmp_path: Path) -> None:
     points = people(COCO_17)
     points[3:, 1] = 0
     mmpose_video(tmp_path, points)
-    assert [clip.rows for clip in source_of("mmpose video", tmp_path, image_size=SIZE, shortest_track=3).clips] == [12, 3]
+    assert [clip.rows for clip in source_of("mmpose video", tmp_path, image_size=SIZE, shortest_track=3).sequences] == [12, 3]
     source = source_of("mmpose video", tmp_path, image_size=SIZE, shortest_track=4)
-    assert [clip.rows for clip in source.clips] == [12]
+    assert [clip.rows for clip in source.sequences] == [12]
     assert source.description["counts"]["people"] == 1 and source.description["counts"]["frames_dropped"] == 12
     with pytest.raises(InputError, match=r"nobody is there for 13 frames, 'mmpose\.shortest_track'"):
         source_of("mmpose video", tmp_path, image_size=SIZE, shortest_track=13)
@@ -321,7 +321,7 @@ def test_a_crowd_too_large_to_follow_is_refused(tmp_path: Path) -> None:
         InputError, match=r"clip\.json: frame 0 has 501 people, at most 500 can be followed; set tracking=false"
     ):
         source_of("mmpose video", tmp_path, image_size=SIZE)
-    assert len(source_of("mmpose video", tmp_path, image_size=SIZE, tracking=False).clips) == 501
+    assert len(source_of("mmpose video", tmp_path, image_size=SIZE, tracking=False).sequences) == 501
 
 
 def test_an_annotated_but_hidden_joint_counts_half(tmp_path: Path) -> None:
@@ -380,7 +380,7 @@ def test_the_size_is_read_from_each_image_by_its_number(tmp_path: Path) -> None:
     for number, size in enumerate([(640, 720), (1280, 720)]):
         (tmp_path / "images").mkdir(exist_ok=True)
         Image.new("L", size).save(tmp_path / "images" / f"{number:012d}.png")
-    found = source_of("coco results", tmp_path / "in", images=str(tmp_path / "images")).clips
+    found = source_of("coco results", tmp_path / "in", images=str(tmp_path / "images")).sequences
     assert [clip.camera for clip in found] == ["640x720", "1280x720"]
 
 
@@ -389,7 +389,7 @@ def test_the_size_is_read_from_each_image_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     for name in ("0.jpg", "1.jpg"):
         Image.new("L", (WIDTH, HEIGHT)).save(tmp_path / "images" / name)
-    (clip,) = source_of("alphapose 17", tmp_path / "in", images=str(tmp_path / "images")).clips
+    (clip,) = source_of("alphapose 17", tmp_path / "in", images=str(tmp_path / "images")).sequences
     assert (clip.load().width, clip.load().height) == (WIDTH, HEIGHT)
 
 
@@ -514,7 +514,7 @@ def test_an_unknown_layout_name_is_refused_unless_the_config_gives_one(tmp_path:
     )
     with pytest.raises(InputError, match=r"a\.npz: metadata: layout_name 'centaur'"):
         source_of("videopose3d", tmp_path)
-    assert source_of("videopose3d", tmp_path, layout="coco17").clips
+    assert source_of("videopose3d", tmp_path, layout="coco17").sequences
 
 
 def test_an_annotation_of_no_image_is_refused(tmp_path: Path) -> None:
@@ -579,7 +579,7 @@ def test_a_broken_file_is_left_out_and_listed_where_the_config_says_so(tmp_path:
     nonsense[1, 0, 0, 0] = 1e6
     coco_results(tmp_path / "b", nonsense)
     source = source_of("coco results", tmp_path, prepare={"on_error": "skip"}, image_size=SIZE)
-    assert {clip.action for clip in source.clips} == {"clip"}
+    assert {clip.action for clip in source.sequences} == {"clip"}
     assert ["b/clip.json" in source.skipped[0], "broken.json" in source.skipped[1]] == [True, True]
 
 
@@ -628,7 +628,7 @@ def test_coco_middles_are_those_of_motionbert() -> None:
 
 def test_images_of_one_folder_are_one_recording(tmp_path: Path) -> None:
     mmpose_images(tmp_path, people(COCO_17, frames=11, count=1))
-    (clip,) = source_of("mmpose images", tmp_path, image_size=SIZE).clips
+    (clip,) = source_of("mmpose images", tmp_path, image_size=SIZE).sequences
     assert clip.action == "clip" and clip.load().frame.tolist() == list(range(11))
 
 
@@ -638,5 +638,5 @@ def test_a_broken_video_or_image_of_mmpose_leaves_out_itself(tmp_path: Path) -> 
     (tmp_path / "broken.json").write_text((tmp_path / "video" / "clip.json").read_text()[:-20])
     (tmp_path / "clip" / "4.json").write_text("[{")
     found = source_of("mmpose", tmp_path, {"on_error": "skip"}, image_size=SIZE)
-    assert [(clip.action, clip.rows) for clip in found.clips] == [("clip", 10), ("video/clip", 5)]
+    assert [(clip.action, clip.rows) for clip in found.sequences] == [("clip", 10), ("video/clip", 5)]
     assert [line.split(":")[0].removeprefix(f"{tmp_path}/") for line in found.skipped] == ["clip/4.json", "broken.json"]

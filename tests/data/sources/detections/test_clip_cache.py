@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from archive_files import FORMATS, HEIGHT, WIDTH, elsewhere, people, source_of
+from archive_files import FORMATS, HEIGHT, WIDTH, Elsewhere, people, source_of
 from cloudpickle import dumps
 
-from pose_diffusion.data.sources import in_turn
 from pose_diffusion.data.sources.detections import archive, clip_cache
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17
@@ -39,7 +38,7 @@ def test_clips_that_are_read_again_are_those_that_were_kept(tmp_path: Path, kind
     monkeypatch.setattr(clip_cache.ClipCache, "__init__", lambda self: vars(self).update(bytes_left=-1, is_empty=False))
     again = source_of(kind, tmp_path, **SIZE)
     assert again.description == kept.description
-    for ours, theirs in zip(again.clips, kept.clips, strict=True):
+    for ours, theirs in zip(again.sequences, kept.sequences, strict=True):
         assert isinstance(ours.load, clip_cache._Again) and ours.file and replace(ours, load=theirs.load, file="") == theirs
         for name, value in vars(theirs.load()).items():
             np.testing.assert_array_equal(getattr(ours.load(), name), value)
@@ -47,7 +46,7 @@ def test_clips_that_are_read_again_are_those_that_were_kept(tmp_path: Path, kind
 
 def test_what_does_not_fit_is_not_carried(tmp_path: Path, no_space: None) -> None:
     write(tmp_path, "coco results", "a", "b")
-    first, *_, last = source_of("coco results", tmp_path, **SIZE).clips
+    first, *_, last = source_of("coco results", tmp_path, **SIZE).sequences
     assert isinstance(first.load, partial)  # of the first file, which may be the only one
     assert isinstance(last.load, clip_cache._Again)
     loaded = pickle.loads(dumps(last.load))()
@@ -56,7 +55,7 @@ def test_what_does_not_fit_is_not_carried(tmp_path: Path, no_space: None) -> Non
 
 def test_a_file_that_changed_since_is_refused(tmp_path: Path, no_space: None) -> None:
     write(tmp_path, "coco results", "a", "b")
-    clip = source_of("coco results", tmp_path, **SIZE).clips[-1]
+    clip = source_of("coco results", tmp_path, **SIZE).sequences[-1]
     FORMATS["coco results"][2](tmp_path / "b", people(COCO_17, frames=3))
     with pytest.raises(InputError, match="its file has changed since it was read first"):
         clip.load()
@@ -64,7 +63,7 @@ def test_a_file_that_changed_since_is_refused(tmp_path: Path, no_space: None) ->
 
 def test_a_file_is_read_once_for_all_its_clips(tmp_path: Path, no_space: None) -> None:
     write(tmp_path, "coco results", "a", "b")
-    *_, one, other = source_of("coco results", tmp_path, **SIZE).clips
+    *_, one, other = source_of("coco results", tmp_path, **SIZE).sequences
     one.load()
     (tmp_path / "b" / "clip.json").unlink()
     assert len(other.load()) == other.rows
@@ -73,9 +72,9 @@ def test_a_file_is_read_once_for_all_its_clips(tmp_path: Path, no_space: None) -
 @pytest.mark.parametrize("kind", FORMATS)
 def test_clips_that_are_read_elsewhere_are_the_same(tmp_path: Path, kind: str) -> None:
     write(tmp_path, kind, "a")
-    here, there = (source_of(kind, tmp_path, run=run, **SIZE) for run in (in_turn, elsewhere))
+    here, there = (source_of(kind, tmp_path, executor=executor, **SIZE) for executor in (None, Elsewhere()))
     assert (there.description, there.skipped) == (here.description, here.skipped)
-    for ours, theirs in zip(there.clips, here.clips, strict=True):
+    for ours, theirs in zip(there.sequences, here.sequences, strict=True):
         assert replace(ours, load=theirs.load) == theirs
         for name, value in vars(theirs.load()).items():
             np.testing.assert_array_equal(getattr(ours.load(), name), value)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pose_diffusion.config import loading
 from pose_diffusion.data import schema
 from pose_diffusion.data.sequence import PoseSequence
+from pose_diffusion.data.sources import open_source
 from pose_diffusion.data.sources.detections import heatmaps
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import to_pixels
@@ -37,7 +38,7 @@ def configured(path, *overrides: str):
 
 
 def read(path, *overrides: str) -> PoseSequence:
-    (clip,) = heatmaps.clips(configured(path, *overrides)).clips
+    (clip,) = open_source(configured(path, *overrides)).sequences
     sequence = clip.load()
     schema.checked_table(sequence)
     assert len(sequence) == clip.rows

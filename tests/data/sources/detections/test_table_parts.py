@@ -64,7 +64,7 @@ def in_files(path: Path, *rows: list[int], suffix: str = ".parquet") -> Path:
 
 def assert_same(found, expected) -> None:
     assert found.description == expected.description
-    pairs = [sorted(source.clips, key=lambda clip: (clip.action, clip.subject)) for source in (found, expected)]
+    pairs = [sorted(source.sequences, key=lambda clip: (clip.action, clip.subject)) for source in (found, expected)]
     for ours, theirs in zip(*pairs, strict=True):
         assert (ours.subject, ours.action, ours.camera, ours.rows) == (
             theirs.subject,
@@ -148,7 +148,7 @@ def test_parts_give_the_sequences_of_the_whole(tmp_path: Path, monkeypatch: pyte
     whole = source_of("table parquet", tmp_path)
     monkeypatch.setattr(table_parts, "PART_ROWS", 5)
     assert_same(source_of("table parquet", tmp_path), whole)
-    assert [clip.action for clip in whole.clips] == ["a", "b", "c", "d"]
+    assert [clip.action for clip in whole.sequences] == ["a", "b", "c", "d"]
 
 
 ORDERS = {
@@ -184,13 +184,13 @@ def test_folders_name_what_columns_do_not(tmp_path: Path) -> None:
             (tmp_path / "hive" / folder).mkdir(parents=True, exist_ok=True)
             pq.write_table(pq.read_table(path).take(chosen), tmp_path / "hive" / folder / f"part-{number}.parquet")
     found = source_of("table", tmp_path / "hive")
-    assert [(clip.action, clip.camera, clip.rows) for clip in found.clips] == [("a b", "1", 6), ("c", "1", 6)]
+    assert [(clip.action, clip.camera, clip.rows) for clip in found.sequences] == [("a b", "1", 6), ("c", "1", 6)]
 
 
 def test_people_without_names_are_followed_across_files(tmp_path: Path) -> None:
     path = clip_with(tmp_path, 20, 6, video=["a"] * 20, person=None)
     found = source_of("table", in_files(path, list(range(11)), list(range(11, 20))))
-    assert [(clip.subject, clip.action, clip.rows) for clip in found.clips] == [("person 0", "a", 20)]
+    assert [(clip.subject, clip.action, clip.rows) for clip in found.sequences] == [("person 0", "a", 20)]
 
 
 def test_a_frame_in_two_files_with_nothing_to_tell_its_people_apart_is_refused(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_a_frame_in_two_files_with_nothing_to_tell_its_people_apart_is_refused(t
         source_of("table", folder)
     pq.write_table(pq.read_table(path).drop_columns(["video"]), folder / "other.parquet")
     found = source_of("table", folder, {"on_error": "skip"})
-    assert [clip.action for clip in found.clips] == ["other"]
+    assert [clip.action for clip in found.sequences] == ["other"]
     assert len(found.skipped) == 1
 
 
@@ -229,7 +229,7 @@ def test_a_bad_frame_number_is_named_as_in_its_file_and_leaves_out_its_recording
     with pytest.raises(InputError, match=rf"clip.parquet{where}: row 7, column 'frame': expected a whole number"):
         source_of("table parquet", path)
     found = source_of("table parquet", path, {"on_error": "skip"})
-    assert [clip.action for clip in found.clips] == ["a"]
+    assert [clip.action for clip in found.sequences] == ["a"]
     assert len(found.skipped) == 1
 
 
@@ -245,7 +245,7 @@ def test_a_file_that_is_no_table_is_refused_or_left_out(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"bad.parquet: not a table"):
         source_of("table parquet", tmp_path)
     found = source_of("table parquet", tmp_path, {"on_error": "skip"})
-    assert len(found.clips) == 1
+    assert len(found.sequences) == 1
     assert len(found.skipped) == 1
 
 
@@ -264,7 +264,7 @@ def test_a_file_without_rows_is_refused(tmp_path: Path, column: str) -> None:
 
 def test_a_video_without_names_among_others_with_some_is_followed(tmp_path: Path) -> None:
     path = clip_with(tmp_path, 4, 4, video=["a", "a", "b", "b"], person=["anna", "anna", None, None])
-    assert [clip.subject for clip in source_of("table parquet", path).clips] == ["person anna", "person 0"]
+    assert [clip.subject for clip in source_of("table parquet", path).sequences] == ["person anna", "person 0"]
 
 
 def test_columns_of_millions_of_names_each_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,9 +9,10 @@ import yaml
 
 from pose_diffusion.config import loading
 from pose_diffusion.data.sequence import Source
-from pose_diffusion.data.sources import Run, find, in_turn
+from pose_diffusion.data.sources import open_source
 from pose_diffusion.data.sources.motion import mocap, synthetic
 from pose_diffusion.geometry.skeleton import JOINTS, PARENTS
+from pose_diffusion.runtime.executor import Executor
 
 MIXAMO = {
     "Hip": "Hips", "RHip": "RightUpLeg", "RKnee": "RightLeg", "RFoot": "RightFoot", "LHip": "LeftUpLeg", "LKnee": "LeftLeg",
@@ -112,14 +113,16 @@ def amc_text(frames: list[dict[str, tuple]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def source_of(name: str, folder: Path | str, prepare: dict | None = None, run: Run = in_turn, **settings: object) -> Source:
+def source_of(
+    name: str, folder: Path | str, prepare: dict | None = None, executor: Executor | None = None, **settings: object
+) -> Source:
     section = {"source": name, "input": str(folder), **(prepare or {})}
-    return find(loading.from_dict({"prepare": section, name: settings}), run)
+    return open_source(loading.from_dict({"prepare": section, name: settings}), executor)
 
 
 def world_of(source: Source, clip: int = 0) -> np.ndarray:
     """(T, 17, 3) of a clip in metres, z up."""
-    sequence = source.clips[clip].load()
+    sequence = source.sequences[clip].load()
     camera = mocap.Camera.from_dict(source.cameras[f"{sequence.subject}/{sequence.camera}"])
     assert sequence.pose_3d is not None and sequence.root_3d is not None
     return camera.to_world((sequence.pose_3d + sequence.root_3d[:, None]).astype(np.float64))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from archive_files import elsewhere
+from archive_files import Elsewhere
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mocap_files import (
@@ -26,7 +26,6 @@ from mocap_files import (
 from scipy.spatial.transform import Rotation
 
 from pose_diffusion.data import schema
-from pose_diffusion.data.sources import in_turn
 from pose_diffusion.data.sources.motion import asf_amc, bvh
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.skeleton import JOINTS
@@ -119,7 +118,7 @@ Frame Time: 0.1
 def test_motion_is_resampled_to_the_frame_rate(tmp_path: Path, fps: float, rows: int) -> None:
     write_bvh(tmp_path / "a.bvh", motion(), fps=fps)
     source = source_of("bvh", tmp_path)
-    assert source.clips[0].rows == rows == len(source.clips[0].load())
+    assert source.sequences[0].rows == rows == len(source.sequences[0].load())
     step = 1 if fps == 50 else 2 if fps == 25 else 0.5
     found, given = relative(world_of(source)), relative(motion())
     np.testing.assert_allclose(found[:: int(max(step, 1))], given[:: int(max(1 / step, 1))], atol=2e-5)
@@ -128,7 +127,7 @@ def test_motion_is_resampled_to_the_frame_rate(tmp_path: Path, fps: float, rows:
 def test_folders_are_subjects_and_files_actions(tmp_path: Path) -> None:
     write_bvh(tmp_path / "anna" / "walk 2.bvh", motion())
     write_bvh(tmp_path / "run.bvh", motion())
-    found = source_of("bvh", tmp_path, subject="S9").clips
+    found = source_of("bvh", tmp_path, subject="S9").sequences
     assert {(clip.subject, clip.action) for clip in found} == {("anna", "walk 2"), ("S9", "run")}
 
 
@@ -136,9 +135,9 @@ def test_motions_that_are_read_elsewhere_are_the_same(tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", motion())
     write_bvh(tmp_path / "b.bvh", motion()[:7])
     (tmp_path / "c.bvh").write_text("nonsense")
-    here, there = (source_of("bvh", tmp_path, {"on_error": "skip"}, run) for run in (in_turn, elsewhere))
-    assert [clip.rows for clip in there.clips] == [clip.rows for clip in here.clips]
-    assert len(there.clips) == 8
+    here, there = (source_of("bvh", tmp_path, {"on_error": "skip"}, executor) for executor in (None, Elsewhere()))
+    assert [clip.rows for clip in there.sequences] == [clip.rows for clip in here.sequences]
+    assert len(there.sequences) == 8
     assert there.skipped == here.skipped
     assert len(there.skipped) == 1
 
@@ -146,7 +145,7 @@ def test_motions_that_are_read_elsewhere_are_the_same(tmp_path: Path) -> None:
 def test_each_camera_of_the_rig_sees_the_motion(tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", motion())
     source = source_of("bvh", tmp_path, rig_subject="S9")
-    assert [clip.camera for clip in source.clips] == ["54138969", "55011271", "58860488", "60457274"]
+    assert [clip.camera for clip in source.sequences] == ["54138969", "55011271", "58860488", "60457274"]
     np.testing.assert_allclose(world_of(source, 0), world_of(source, 3), atol=1e-5)
 
 
@@ -154,8 +153,8 @@ def test_each_camera_of_the_rig_sees_the_motion(tmp_path: Path) -> None:
 def test_a_ring_has_as_many_cameras_as_asked_and_sees_the_person(tmp_path: Path, cameras: int) -> None:
     write_bvh(tmp_path / "a.bvh", motion())
     source = source_of("bvh", tmp_path, cameras="ring", ring_cameras=cameras)
-    assert len(source.clips) == cameras
-    for clip in source.clips:
+    assert len(source.sequences) == cameras
+    for clip in source.sequences:
         sequence = clip.load()
         assert (abs(sequence.mixture[:, :, 0, 1:3]) < 1).mean() > 0.98
         assert (sequence.mixture[:, J["Head"], 0, 2] < sequence.mixture[:, J["LFoot"], 0, 2]).all()
@@ -164,7 +163,7 @@ def test_a_ring_has_as_many_cameras_as_asked_and_sees_the_person(tmp_path: Path,
 
 def test_a_clip_is_the_same_whoever_loads_it_and_carries_no_arrays(tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", motion())
-    clip = source_of("bvh", tmp_path).clips[1]
+    clip = source_of("bvh", tmp_path).sequences[1]
     content = pickle.dumps(clip)
     np.testing.assert_array_equal(pickle.loads(content).load().mixture, clip.load().mixture)
     assert len(content) < 4000
@@ -172,7 +171,7 @@ def test_a_clip_is_the_same_whoever_loads_it_and_carries_no_arrays(tmp_path: Pat
 
 def test_another_seed_is_another_detection_of_the_same_motion(tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", motion())
-    one, other = (source_of("bvh", tmp_path, {"seed": seed}).clips[0].load() for seed in (0, 1))
+    one, other = (source_of("bvh", tmp_path, {"seed": seed}).sequences[0].load() for seed in (0, 1))
     np.testing.assert_array_equal(one.pose_3d, other.pose_3d)
     assert np.abs(one.mixture - other.mixture).max() > 1e-3
 
@@ -228,7 +227,7 @@ def test_the_names_of_other_tools_need_no_map(tmp_path: Path, names: dict[str, s
 @pytest.mark.parametrize("names", [NAMES, [name.split(":")[1] for name in NAMES]])
 def test_a_prefix_of_joint_names_does_not_matter(tmp_path: Path, names: list[str]) -> None:
     write_bvh(tmp_path / "a.bvh", motion(), names)
-    assert len(source_of("bvh", tmp_path, joints="mixamo").clips) == 4
+    assert len(source_of("bvh", tmp_path, joints="mixamo").sequences) == 4
 
 
 def test_a_missing_joint_is_named(tmp_path: Path) -> None:
@@ -294,7 +293,7 @@ def test_a_broken_bvh_is_left_out_where_the_config_says_so(tmp_path: Path) -> No
     write_bvh(tmp_path / "a.bvh", motion())
     (tmp_path / "b.bvh").write_text("HIERARCHY")
     source = source_of("bvh", tmp_path, {"on_error": "skip"})
-    assert len(source.clips) == 4 and len(source.skipped) == 1 and "b.bvh" in source.skipped[0]
+    assert len(source.sequences) == 4 and len(source.skipped) == 1 and "b.bvh" in source.skipped[0]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -310,7 +309,7 @@ def test_a_mutated_bvh_gives_motion_or_a_clean_error(tmp_path: Path, changes: li
     (tmp_path / "a.bvh").write_bytes(content[: len(content) - cut])
     try:
         source = source_of("bvh", tmp_path, cameras="ring", ring_cameras=1)
-        schema.check_rows(schema.to_table(source.clips[0].load()), "clip")
+        schema.check_rows(schema.to_table(source.sequences[0].load()), "clip")
     except InputError as error:
         assert "\n" not in str(error)
 
@@ -355,7 +354,7 @@ def test_acclaim_motion_becomes_metres_with_z_up_on_our_joints(tmp_path: Path) -
     write_acclaim(tmp_path / "07", [{}] * 13)
     source = source_of("asf_amc", tmp_path)
     world = relative(world_of(source))[0]
-    assert (source.clips[0].subject, source.clips[0].action, source.clips[0].rows) == ("07", "07_01", 6)
+    assert (source.sequences[0].subject, source.sequences[0].action, source.sequences[0].rows) == ("07", "07_01", 6)
     np.testing.assert_allclose(world[J["Spine"], 2], 4.0 * METRE, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(world[J["LKnee"]] - world[J["LHip"]]), 7.1 * METRE, atol=1e-5)
     assert world[J["LFoot"], 2] < -0.7 and world[J["Head"], 2] > 0.5
@@ -419,7 +418,7 @@ def test_a_mutated_acclaim_file_gives_motion_or_a_clean_error(tmp_path: Path, wh
     (tmp_path / which).write_bytes(content)
     try:
         source = source_of("asf_amc", tmp_path, cameras="ring", ring_cameras=1)
-        schema.check_rows(schema.to_table(source.clips[0].load()), "clip")
+        schema.check_rows(schema.to_table(source.sequences[0].load()), "clip")
     except InputError as error:
         assert "\n" not in str(error)
 

@@ -6,6 +6,7 @@ import pytest
 from pose_diffusion.config import loading
 from pose_diffusion.data import schema
 from pose_diffusion.data.sequence import PoseSequence, Source
+from pose_diffusion.data.sources import open_source
 from pose_diffusion.data.sources.motion import synthetic
 from pose_diffusion.data.sources.motion.simulated_detector import detect
 from pose_diffusion.data.sources.motion.synthetic.actions import ACTIONS
@@ -20,7 +21,7 @@ J = {name: index for index, name in enumerate(JOINTS)}
 
 def source(seed: int = 0, **settings: object) -> Source:
     section = {"frames": FRAMES, "subjects": ["S1", "S9"], **settings}
-    return synthetic.clips(loading.from_dict({"prepare": {"seed": seed}, "synthetic": section}))
+    return open_source(loading.from_dict({"prepare": {"seed": seed}, "synthetic": section}))
 
 
 def pose(**degrees: float) -> np.ndarray:
@@ -40,28 +41,28 @@ def screen_truth(sequence: PoseSequence) -> np.ndarray:
 
 def test_clips_are_every_subject_action_repetition_and_camera() -> None:
     found = source(clips=2, actions=["Walking", "Sitting"])
-    assert len(found.clips) == 2 * 2 * 2 * 4
-    assert [clip.action for clip in found.clips[:16:4]] == ["Walking 1", "Walking 2", "Sitting 1", "Sitting 2"]
-    assert {clip.rows for clip in found.clips} == {FRAMES}
+    assert len(found.sequences) == 2 * 2 * 2 * 4
+    assert [clip.action for clip in found.sequences[:16:4]] == ["Walking 1", "Walking 2", "Sitting 1", "Sitting 2"]
+    assert {clip.rows for clip in found.sequences} == {FRAMES}
 
 
 def test_a_clip_does_not_depend_on_what_else_is_made() -> None:
-    alone = source(subjects=["S9"], actions=["Waving"]).clips[2].load()
-    among = next(c for c in source().clips if (c.subject, c.action, c.camera) == ("S9", "Waving 1", alone.camera)).load()
+    alone = source(subjects=["S9"], actions=["Waving"]).sequences[2].load()
+    among = next(c for c in source().sequences if (c.subject, c.action, c.camera) == ("S9", "Waving 1", alone.camera)).load()
     np.testing.assert_array_equal(alone.mixture, among.mixture)
     np.testing.assert_array_equal(alone.pose_3d, among.pose_3d)
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"clips": 2}])
 def test_another_seed_or_repetition_is_another_motion(change: dict) -> None:
-    one, other = source(actions=["Walking"]).clips[0].load(), source(actions=["Walking"], **change).clips[4].load()
+    one, other = source(actions=["Walking"]).sequences[0].load(), source(actions=["Walking"], **change).sequences[4].load()
     assert np.abs(one.pose_3d - other.pose_3d).max() > 0.1
 
 
 def test_the_cameras_of_a_clip_see_the_same_motion() -> None:
     found = source(actions=["Kicking"])
     worlds = []
-    for clip in found.clips[:4]:
+    for clip in found.sequences[:4]:
         sequence = clip.load()
         camera = Camera.from_dict(found.cameras[f"{clip.subject}/{clip.camera}"])
         worlds.append(camera.to_world(sequence.pose_3d + sequence.root_3d[:, None]))
@@ -71,7 +72,7 @@ def test_the_cameras_of_a_clip_see_the_same_motion() -> None:
 
 @pytest.mark.parametrize("kernels", [1, 2, 5])
 def test_sequences_are_valid_shards(kernels: int) -> None:
-    for clip in source(kernels=kernels, subjects=["S1"]).clips[::3]:
+    for clip in source(kernels=kernels, subjects=["S1"]).sequences[::3]:
         schema.check_rows(schema.to_table(clip.load()), "clip", require_3d=True)
 
 
@@ -121,7 +122,7 @@ def test_walking_covers_ground_at_a_human_pace() -> None:
 
 def test_nearly_every_joint_is_inside_the_image() -> None:
     inside = []
-    for clip in source(subjects=["S1", "S11"]).clips[::3]:
+    for clip in source(subjects=["S1", "S11"]).sequences[::3]:
         sequence = clip.load()
         uv = screen_truth(sequence)
         inside.append((np.abs(uv) <= [1, sequence.height / sequence.width]).all(-1).mean())

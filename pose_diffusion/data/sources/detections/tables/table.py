@@ -15,15 +15,17 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from pose_diffusion.config import Config
-from pose_diffusion.data.sources import parsing
-from pose_diffusion.data.sources.detections.archive import Archive
+from pose_diffusion.config import ArchiveConfig
+from pose_diffusion.data.sequence import Source
+from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections
 from pose_diffusion.data.sources.detections.tables import table_file, table_parts
 from pose_diffusion.data.sources.detections.tables.table_file import Columns, Piece
 from pose_diffusion.data.sources.detections.tables.table_parts import Part, Recording
+from pose_diffusion.data.sources.inputs import Inputs, scan
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import BODY_25, COCO_17, COCO_18, H36M_17, HALPE_26, LAYOUTS, by_names, simplified
+from pose_diffusion.runtime.executor import Executor
 
 _CANDIDATES = (H36M_17, BODY_25, HALPE_26, COCO_17, COCO_18)
 _CONFIDENCE = ("confidence", "score", "likelihood", "visibility", "c")
@@ -35,28 +37,31 @@ _NUMBERS = ("_x", "_y", *(f"_{word}" for word in _CONFIDENCE))
 _COLUMNS = Columns(lambda name: name in ("frame", "width", "height") or name.endswith(_NUMBERS), _NAMES.__contains__)
 
 
-def clips(config: Config) -> Archive:
-    """A clip a person, video and camera. Raises InputError for bad files."""
-    paths = parsing.files(config, ".parquet", ".csv")
-    looked, skipped = parsing.looks(config, paths, lambda path: table_parts.look(path, _RECORDING, _default(config, path)))
-    return Archive(config, "table", table_parts.parts(looked), lambda part: read(config, part), skipped)
+def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> Source:
+    """A sequence a person, video and camera. Raises InputError for bad files."""
+    paths, skipped = inputs.files(".parquet", ".csv"), list[str]()
+    looks = scan(inputs, lambda path: table_parts.look(path, _RECORDING, _default(inputs, path)), paths, skipped)
+    parts = table_parts.parts([look for _, look in looks])
+    return detections_source("table", inputs, settings, executor, parts, lambda part: read(inputs, settings, part), skipped)
 
 
-def read(config: Config, part: Part) -> list[Detections]:
+def read(inputs: Inputs, settings: ArchiveConfig, part: Part) -> list[Detections]:
     """A Detections for each video, subject and camera in a part."""
     found: dict[Recording, list[Detections]] = {}
     for piece in part.pieces:
-        for recording, detections in _read(config, piece, part.only):
+        for recording, detections in _read(inputs, settings, piece, part.only):
             found.setdefault(recording, []).append(detections)
     return [_joined(of_it) for of_it in found.values()]
 
 
-def _read(config: Config, piece: Piece, only: frozenset[Recording] | None) -> Iterator[tuple[Recording, Detections]]:
+def _read(
+    inputs: Inputs, settings: ArchiveConfig, piece: Piece, only: frozenset[Recording] | None
+) -> Iterator[tuple[Recording, Detections]]:
     """The recordings of a piece of a file; `only` these, where it is given."""
-    path, default = piece.path, _default(config, piece.path)
+    path, default = piece.path, _default(inputs, piece.path)
     table, rows = _rows(piece, default, only)
     names = {name: simplified(name.removesuffix("_x")) for name in table.column_names if name.endswith("_x")}
-    candidates = _CANDIDATES if config.table.layout == "auto" else (LAYOUTS[config.table.layout],)
+    candidates = _CANDIDATES if settings.layout == "auto" else (LAYOUTS[settings.layout],)
     match = by_names(list(names.values()), candidates)
     if match is None:
         raise InputError(f"{path}: no columns '<joint>_x' for all joints of {' or '.join(c.name for c in candidates)}")
@@ -110,9 +115,9 @@ def _rows(piece: Piece, default: Recording, only: frozenset[Recording] | None) -
     return pa.concat_tables(tables), np.concatenate(numbers)
 
 
-def _default(config: Config, path: str) -> Recording:
+def _default(inputs: Inputs, path: str) -> Recording:
     """The recording of rows that name none."""
-    return table_parts.names_in_path(path, _RECORDING, parsing.stem(config, path))
+    return table_parts.names_in_path(path, _RECORDING, inputs.stem(path))
 
 
 def _joined(found: list[Detections]) -> Detections:

@@ -10,8 +10,9 @@ from functools import partial
 
 import numpy as np
 
-from pose_diffusion.config import Config
+from pose_diffusion.config import SyntheticConfig
 from pose_diffusion.data.sequence import LazySequence, PoseSequence, Source
+from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.data.sources.motion import camera_rig
 from pose_diffusion.data.sources.motion.simulated_detector import detect
 from pose_diffusion.data.sources.motion.synthetic.actions import ACTIONS, FPS, Angles
@@ -19,18 +20,19 @@ from pose_diffusion.data.sources.motion.synthetic.body import Body, joints
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import h36m_cameras
 from pose_diffusion.geometry.skeleton import JOINTS, ROOT
+from pose_diffusion.runtime.executor import Executor
 
 _FEET = [JOINTS.index("RFoot"), JOINTS.index("LFoot")]
 _SOFT_CONTACT = 0.02  # metres of height over which the weight passes from foot to foot
 _WALK_RADIUS = 2.0  # metres from the middle beyond which paths bend back
 
 
-def clips(config: Config) -> Source:
-    """A clip a subject, action, repetition and camera; the actions' names end in the repetition, as in 'Walking 2'.
+def open_source(inputs: Inputs, settings: SyntheticConfig, executor: Executor) -> Source:
+    """A sequence a subject, action, repetition and camera; the actions' names end in the repetition, as in 'Walking 2'.
 
     Raises InputError for a subject without a published camera rig and for an unknown action.
     """
-    settings, rigs = config.synthetic, h36m_cameras()
+    rigs = h36m_cameras()
     actions = list(ACTIONS) if settings.actions is None else settings.actions
     for key, given, known in (("subjects", settings.subjects, rigs), ("actions", actions, ACTIONS)):
         unknown = [name for name in given if name not in known]
@@ -40,7 +42,7 @@ def clips(config: Config) -> Source:
     found = [
         LazySequence(
             subject, f"{action} {take + 1}", camera, settings.frames,
-            partial(make, subject, action, take, camera, settings.frames, settings.kernels, config.prepare.seed),
+            partial(make, subject, action, take, camera, settings.frames, settings.kernels, inputs.seed),
         )
         for subject in settings.subjects
         for action in actions
