@@ -67,8 +67,10 @@ def map_inputs(
     """
     progress = Progress(f"prepare: {doing}", len(items), "inputs")
     done, first = 0, ""
-    for number, (item, outcome) in enumerate(zip(items, executor.map(function, items), strict=True)):
+    outcomes = executor.map(function, items)
+    for number, item in enumerate(items):
         progress.reached(number)
+        outcome = next(outcomes)
         if outcome.error is not None:
             if inputs.on_error == "fail":
                 raise outcome.error

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
-from cloudpickle import dumps
 
 from pose_diffusion.config import loading
 from pose_diffusion.data.sequence import PoseSequence, Source
 from pose_diffusion.data.sources import open_source
 from pose_diffusion.geometry.layouts import BODY_25, COCO_17, COCO_18, H36M_17, HALPE_26, MEDIAPIPE_33, Layout
-from pose_diffusion.runtime.executor import Executor, Outcome, outcome_of
+from pose_diffusion.runtime.executor import Executor
 
 WIDTH, HEIGHT, FRAMES, PEOPLE = 1280, 720, 12, 2
 
@@ -183,15 +181,6 @@ def source_of(
     name = FORMATS[kind][0] if kind in FORMATS else kind
     section = {"source": name, "input": str(folder), **(prepare or {})}
     return open_source(loading.from_dict({"prepare": section, name: settings}), executor)
-
-
-class Elsewhere:
-    """An executor for which all that goes to another machine, or comes from it, is pickled."""
-
-    def map(self, function: Callable, items: Iterable) -> Iterator[Outcome]:
-        for item in items:
-            there, its_item = pickle.loads(dumps((function, item)))
-            yield pickle.loads(dumps(outcome_of(there, its_item)))
 
 
 def sequences(kind: str, folder: Path | str, **settings: object) -> list[PoseSequence]:

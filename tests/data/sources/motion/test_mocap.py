@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from archive_files import Elsewhere
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mocap_files import (
@@ -29,6 +28,7 @@ from pose_diffusion.data import schema
 from pose_diffusion.data.sources.motion import asf_amc, bvh
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.skeleton import JOINTS
+from tests.data.elsewhere import Elsewhere
 
 J = {name: index for index, name in enumerate(JOINTS)}
 
