@@ -56,9 +56,9 @@ class LocalExecutor:
         if self.threads == 1:
             yield from map(partial(outcome_of, function), items)
             return
-        with ThreadPoolExecutor(self.threads) as pool:
-            futures = [pool.submit(outcome_of, function, item) for item in items]
-            try:
-                yield from (future.result() for future in futures)
-            finally:
-                pool.shutdown(cancel_futures=True)  # where the caller has stopped, what is not begun need not be waited for
+        pool = ThreadPoolExecutor(self.threads)
+        try:
+            for future in [pool.submit(outcome_of, function, item) for item in items]:
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # where the caller has stopped, nobody waits for the rest

@@ -1,8 +1,10 @@
-"""AlphaPose's alphapose-results.json (its default format), or a folder of such files.
+"""AlphaPose's alphapose-results.json, or a folder of such files.
 
-[{image_id: '29.jpg', category_id, keypoints: [x, y, score] * J, score, idx}]: J 17 (COCO), 26 (Halpe) or 136 (Halpe full
-body, of which the first 26 are used). Frames are ordered by the number in image_id ('10.jpg' after '2.jpg'). idx, where
-tracking was on, is a number, [0.0] or [[0.0]]. (MVIG-SJTU, AlphaPose/docs/output.md.)
+[{image_id: '29.jpg', category_id, keypoints: [x, y, score] * J, score, idx}]: J 17 (COCO), 26 (Halpe), or 136, 94 or 68 (Halpe
+with face or hands, of which the first 26 are used). Frames are ordered by the number in image_id ('10.jpg' after '2.jpg'). idx
+is a number, [0.0] or [[0.0]]; without --pose_track all are the same, with a number for each proposal that was merged into a
+person ([[0.0], [0.0]]): then people are followed by position. --format open and cmu: {image: {people or bodies: [...]}}, 18
+joints. (MVIG-SJTU, AlphaPose/docs/output.md.)
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections, fit_layout
 from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.errors import InputError
-from pose_diffusion.geometry.layouts import COCO_17, HALPE_26
+from pose_diffusion.geometry.layouts import COCO_17, COCO_18, HALPE_26
 from pose_diffusion.runtime.executor import Executor
+
+USUAL = (COCO_17, HALPE_26, COCO_18)
 
 
 def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> Source:
@@ -33,15 +37,13 @@ def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> 
 
 def read(path: str, name: str, settings: ArchiveConfig) -> Detections:
     """One file. name: of the recording."""
-    people = parsing.read_json(path, parsing.packed)
-    if not isinstance(people, list):
-        hint = "; it looks like --format cmu or open, write the default format" if isinstance(people, dict) else ""
-        raise InputError(f"{path}: expected AlphaPose's list of {{image_id, keypoints, score}}{hint}")
+    content = parsing.read_json(path, parsing.packed)
+    people = _as_list(content, path)
     where = [f"{path}: entry {index}" for index in range(len(people))]
     images = [parsing.field(p, "image_id", (str, int), at) for p, at in zip(people, where, strict=True)]
     rows = [parsing.field(p, "keypoints", (list, array), at) for p, at in zip(people, where, strict=True)]
     points = parsing.keypoints(rows, lambda index: f"{where[index]}, keypoints")
-    layout, points = fit_layout(settings, points, (COCO_17, HALPE_26), path) if people else (COCO_17, points)
+    layout, points = fit_layout("alphapose", settings, points, USUAL, path) if people else (COCO_17, points)
     frame = np.array([parsing.frame_number(image, at) for image, at in zip(images, where, strict=True)], np.int64)
     return Detections(
         where=path,
@@ -49,20 +51,49 @@ def read(path: str, name: str, settings: ArchiveConfig) -> Detections:
         layout=layout,
         points=points,
         frame=frame,
-        person=_people(people, where),
+        person=_people(people, frame.tolist(), where),
         image=[str(image) for image in images],
     )
 
 
-def _people(people: list[dict], where: list[str]) -> list[str] | None:
-    if people and all("idx" in person for person in people):
-        return [_identity(person["idx"], at) for person, at in zip(people, where, strict=True)]
-    return None
+def _as_list(content: Any, path: str) -> list[dict]:
+    """The people of a file, as the default format lists them: those of --format open and cmu stand by image."""
+    if isinstance(content, list):
+        return content
+    if not isinstance(content, dict) or not all(isinstance(image, dict) for image in content.values()):
+        raise InputError(f"{path}: expected AlphaPose's list of {{image_id, keypoints, score}}, got {type(content).__name__}")
+    people = []
+    for image, found in content.items():
+        key, numbers = ("people", "pose_keypoints_2d") if "people" in found else ("bodies", "joints")
+        for person in parsing.field(found, key, list, f"{path}: {image}"):
+            people.append({"image_id": image, "keypoints": parsing.field(person, numbers, list, f"{path}: {image}")})
+    return people
 
 
-def _identity(value: Any, where: str) -> str:
-    while isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if not isinstance(value, int | float) or not float(value).is_integer():
-        raise InputError(f"{where}: idx: expected one whole number, got {value!r}")
-    return str(int(value))
+def _people(people: list[dict], frame: list[int], where: list[str]) -> list[str] | None:
+    """The ids of tracking; None where there are none, or where they tell nobody apart, as without --pose_track."""
+    if not people or not all("idx" in person for person in people):
+        return None
+    ids = [_identities(person["idx"], at) for person, at in zip(people, where, strict=True)]
+    merged = any(len(those) > 1 for those in ids)
+    twice = len(set(zip(frame, (those[0] for those in ids), strict=True))) < len(ids)
+    if merged or twice:
+        return None
+    return [str(those[0]) for those in ids]
+
+
+def _identities(value: Any, where: str) -> list[int]:
+    """The numbers of an idx: 3, [0.0] or [[0.0]]; several where AlphaPose has merged proposals, as [[0.0], [0.0]]."""
+    found: list[int] = []
+    waiting = [value]
+    while waiting:
+        one = waiting.pop(0)
+        if isinstance(one, list):
+            waiting = one + waiting
+        elif isinstance(one, int | float) and not isinstance(one, bool) and float(one).is_integer():
+            found.append(int(one))
+        else:
+            raise InputError(f"{where}: idx: expected whole numbers, got {value!r}")
+    if not found:
+        raise InputError(f"{where}: idx: expected a whole number, got {value!r}")
+    return found

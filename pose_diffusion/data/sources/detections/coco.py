@@ -128,7 +128,7 @@ def _joints(path: str, points: np.ndarray, settings: CocoConfig, names: list[str
             raise InputError(f"{path}: {points.shape[1]} joints a person, but categories names {len(names)}")
         layout, places = match
         return layout, points[:, places]
-    return fit_layout(settings, points, (COCO_17, HALPE_26), path)
+    return fit_layout("coco", settings, points, (COCO_17, HALPE_26), path)
 
 
 def _names(content: dict) -> list[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,12 +13,15 @@ import numpy as np
 from pose_diffusion.config import ArchiveConfig
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections import images
+from pose_diffusion.data.sources.detections.layout_choice import choose
 from pose_diffusion.errors import InputError
-from pose_diffusion.geometry.layouts import LAYOUTS, Layout
+from pose_diffusion.geometry.layouts import LAYOUTS, Layout, of_size
 
+log = logging.getLogger(__name__)
 _LARGEST_IMAGE = 100_000
 _LARGEST_NUMBER = 1e30  # well within float32
-_WHOLE_BODY = {133: 17, 136: 26}  # COCO-WholeBody, Halpe full body: joints that belong to the body
+# Of layouts with faces and hands the joints that come first and are those of the body: COCO-WholeBody, and Halpe's.
+_WHOLE_BODY = {133: 17, 136: 26, 94: 26, 68: 26}
 
 
 @dataclass
@@ -46,19 +50,36 @@ class Detections:
     wrong: str = ""
 
 
-def fit_layout(settings: ArchiveConfig, points: np.ndarray, usual: Sequence[Layout], where: str) -> tuple[Layout, np.ndarray]:
-    """The layout that the config names, else the one the tool uses for (n, J, 3) points, and the points that it covers.
+def fit_layout(
+    tool: str, settings: ArchiveConfig, points: np.ndarray, usual: Sequence[Layout], where: str
+) -> tuple[Layout, np.ndarray]:
+    """The layout that the config names, else the one that the tool has for (n, J, 3) points, and the points that it covers.
 
-    Whole-body layouts begin with those of the body, and the rest is left out. Raises InputError for any other J.
+    Where the tool has several layouts of so many joints, the poses themselves tell which. Whole-body layouts begin with
+    those of the body, and the rest is left out. Raises InputError for any other J, and where the poses do not tell.
     """
     joints = points.shape[1]
+    if settings.layout != "auto":
+        layout = LAYOUTS[settings.layout]
+        body = joints if len(layout.joints) == joints else _WHOLE_BODY.get(joints, joints)
+        if len(layout.joints) != body:
+            raise InputError(f"{where}: {joints} joints a person, '{tool}.layout' is {layout.name} with {len(layout.joints)}")
+        return layout, points[:, :body]
     body = _WHOLE_BODY.get(joints, joints)
-    candidates = usual if settings.layout == "auto" else [LAYOUTS[settings.layout]]
-    for layout in candidates:
-        if len(layout.joints) == body:
-            return layout, points[:, :body]
-    expected = ", ".join(f"{len(layout.joints)} ({layout.name})" for layout in candidates)
-    raise InputError(f"{where}: {joints} joints a person, expected {expected}")
+    candidates = [layout for layout in usual if len(layout.joints) == body]
+    if not candidates:
+        known = ", ".join(f"{len(layout.joints)} ({layout.name})" for layout in usual)
+        others = [layout.name for layout in of_size(joints)]
+        hint = f"; {' or '.join(others)} has as many: '{tool}.layout={others[0]}'" if others else ""
+        raise InputError(f"{where}: {joints} joints a person, expected {known}{hint}")
+    if len(candidates) == 1:
+        return candidates[0], points[:, :body]
+    names = " or ".join(layout.name for layout in candidates)
+    chosen = choose(candidates, points)
+    if chosen is None:
+        raise InputError(f"{where}: {joints} joints a person: {names}, and the poses do not tell which; set '{tool}.layout'")
+    log.info("%s: %d joints a person: %s, by the poses (%s)", where, joints, chosen.name, names)
+    return chosen, points[:, :body]
 
 
 def image_sizes(converter: str, settings: ArchiveConfig, found: Detections) -> np.ndarray:

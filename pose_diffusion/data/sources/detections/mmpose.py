@@ -108,7 +108,7 @@ def _detections(where: str, name: str, frames: list[Frame], names: list[str] | N
             raise InputError(f"{where}: meta_info: the joints {', '.join(names[:5])}, ... are not those of a known layout")
         layout, points = match[0], points[:, match[1]]
     elif people:
-        layout, points = fit_layout(settings, points, (COCO_17, HALPE_26), where)
+        layout, points = fit_layout("mmpose", settings, points, (COCO_17, HALPE_26), where)
     tracks = [person.get("track_id") for person in people]
     tracked = bool(tracks) and all(isinstance(track, int | str) for track in tracks)
     return Detections(

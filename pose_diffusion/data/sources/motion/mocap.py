@@ -64,12 +64,12 @@ def motion_source(
     cameras = camera_rig.cameras(settings)
     _world.cache_clear()  # the files may have changed since
     sequences, described, skipped = list[LazySequence](), dict[str, dict](), list[str]()
-    count = partial(_count, read, settings, files)
-    for path, rows in map_inputs(inputs, count, list(files), executor, skipped):
+    count = partial(_count, read, settings)
+    for (path, arguments), rows in map_inputs(inputs, count, list(files.items()), executor, skipped):
         folder, _, action = inputs.stem(path).rpartition("/")
         subject = folder or settings.subject
         for name, camera in cameras.items():
-            load = partial(_load, subject, action, name, camera, read, files[path], settings, inputs.seed)
+            load = partial(_load, subject, action, name, camera, read, arguments, settings, inputs.seed)
             sequences.append(LazySequence(subject, action, name, rows, load))
             described[f"{subject}/{name}"] = camera.to_dict()
     return Source(sequences, settings.kernels, described, {"converter": tool, **settings.model_dump(mode="json")}, skipped)
@@ -86,8 +86,8 @@ def rotation(axis: int, angle: np.ndarray) -> np.ndarray:
     return turn
 
 
-def _count(read: Reader, settings: MocapConfig, files: Mapping[str, tuple], path: str) -> int:
-    return len(_world(read, files[path], settings))
+def _count(read: Reader, settings: MocapConfig, file: tuple[str, tuple]) -> int:
+    return len(_world(read, file[1], settings))
 
 
 def _load(

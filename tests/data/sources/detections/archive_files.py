@@ -20,11 +20,36 @@ from pose_diffusion.runtime.executor import Executor
 WIDTH, HEIGHT, FRAMES, PEOPLE = 1280, 720, 12, 2
 
 
+# A standing person seen from the front, in heights from the floor's middle: x to the person's left, y up.
+_BODY = {
+    "nose": (0, 0.91), "neck": (0, 0.82), "head": (0, 0.99), "head top": (0, 1), "head bottom": (0, 0.85),
+    "eye": (0.02, 0.93), "ear": (0.045, 0.92), "mouth": (0.015, 0.89), "shoulder": (0.12, 0.8), "elbow": (0.17, 0.62),
+    "wrist": (0.19, 0.47), "hand": (0.2, 0.42), "hip": (0.07, 0.51), "knee": (0.08, 0.28), "ankle": (0.085, 0.05),
+    "foot": (0.1, 0.01), "trunk": (0, 0.51), "spine": (0, 0.65), "face": (0, 0.9),
+}  # fmt: skip
+_PARTS = {
+    "pinky": "hand", "index": "hand", "thumb": "hand", "finger": "hand", "hand": "hand", "toe": "foot", "heel": "foot",
+    "foot index": "foot", "Foot": "ankle", "mid hip": "trunk", "pelvis": "trunk", "Spine": "spine", "Thorax": "neck",
+    "Neck/Nose": "nose", "Head": "head", "Hip": "hip", "Knee": "knee", "Shoulder": "shoulder", "Elbow": "elbow",
+    "Wrist": "wrist",
+}  # fmt: skip
+
+
+def _place(joint: str) -> tuple[float, float]:
+    """Where a joint stands, by its name in a layout."""
+    side = 1 if "left" in joint or joint[:1] == "L" else -1 if "right" in joint or joint[:1] == "R" else 0
+    name = "trunk" if joint in ("hip", "Hip") else max((key for key in {**_BODY, **_PARTS} if key in joint), key=len)
+    x, y = _BODY[_PARTS.get(name, name)]
+    return side * x, y
+
+
 def people(layout: Layout, frames: int = FRAMES, count: int = PEOPLE) -> np.ndarray:
-    """(frames, people, J, 3): x, y in pixels, two decimals, confidence. People hardly move from frame to frame."""
+    """(frames, people, J, 3): x, y in pixels, two decimals, confidence. People stand side by side and hardly move."""
     rng = np.random.default_rng(len(layout.joints))
-    start = rng.uniform([40, 40], [WIDTH - 40, HEIGHT - 40], (count, len(layout.joints), 2))
-    places = start + rng.uniform(-20, 20, (frames, *start.shape))
+    body = np.array([_place(joint) for joint in layout.joints]) * [400, -400]
+    feet = np.stack([np.linspace(160, WIDTH - 160, count), np.full(count, HEIGHT - 60)], 1)
+    sway = rng.uniform(-5, 5, (frames, count, 1, 2))
+    places = feet[:, None] + body + sway + rng.uniform(-3, 3, (frames, count, *body.shape))
     confidence = rng.uniform(0.3, 1, (*places.shape[:-1], 1))
     return np.round(np.concatenate([places, confidence], axis=-1), 2)
 

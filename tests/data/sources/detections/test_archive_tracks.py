@@ -493,12 +493,6 @@ def test_a_person_with_fewer_numbers_than_the_others_is_named(tmp_path: Path) ->
         source_of("alphapose 17", tmp_path, image_size=SIZE)
 
 
-def test_alphapose_in_another_of_its_formats_is_told_so(tmp_path: Path) -> None:
-    write_json(tmp_path / "clip.json", {"0.jpg": {"version": "AlphaPose v0.3", "bodies": []}})
-    with pytest.raises(InputError, match="looks like --format cmu or open"):
-        source_of("alphapose", tmp_path, image_size=SIZE)
-
-
 def test_joint_names_of_an_unknown_layout_are_refused(tmp_path: Path) -> None:
     coco_annotations(tmp_path, people(COCO_17))
     edit(tmp_path / "clip.json", lambda c: c["categories"][0].update(keypoints=["beak", "tail"]))
