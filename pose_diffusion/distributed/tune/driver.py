@@ -17,7 +17,6 @@ from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.distributed.cluster import resources
 from pose_diffusion.distributed.cluster.session import ray_cluster
-from pose_diffusion.distributed.train.data import held_out_selection
 from pose_diffusion.distributed.train.driver import check_inputs, identity, on_gpu, train
 from pose_diffusion.distributed.train.scaling import NO_CPU, runs_at_once, worker_range
 from pose_diffusion.distributed.tune.ray_hooks import Prune, Record, Suggest
@@ -25,6 +24,7 @@ from pose_diffusion.distributed.tune.trial import Lifters, lifter_run, sample_tr
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.inference.bundle import Bundle, load_bundle
 from pose_diffusion.storage import run_folder
+from pose_diffusion.training.selection import held_out_selection
 from pose_diffusion.tuning import sampling
 from pose_diffusion.tuning import space as spaces
 from pose_diffusion.tuning.search import BEST, Search

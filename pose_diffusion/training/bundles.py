@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import torch
-
-from pose_diffusion import storage
 from pose_diffusion.config import Config
 from pose_diffusion.errors import InputError
 from pose_diffusion.inference.bundle import load_bundle, save_bundle
@@ -22,21 +19,21 @@ def given_lifter(config: Config) -> Lifter:
     return bundle.lifter
 
 
-def finished_lifter(config: Config, state: TrainState, device: torch.device) -> Lifter:
-    """The finished lifter, frozen: stage 1's best, or the one that train.lifter names."""
+def finished_lifter(config: Config, state: TrainState) -> Lifter:
+    """The finished lifter, frozen, on the CPU: stage 1's best, or the one that train.lifter names."""
     if config.train.lifter:
         lifter = given_lifter(config)
     else:
         lifter = Lifter(config.model)
         lifter.load_state_dict(state.lifter)
-    return lifter.to(device).eval().requires_grad_(False)
+    return lifter.eval().requires_grad_(False)
 
 
-def save(config: Config, state: TrainState, device: torch.device) -> None:
-    """The bundle of the finished run: each stage's averaged weights of its best epoch."""
+def save_trained(folder: str, config: Config, state: TrainState, trained_by: str) -> None:
+    """The bundle of a finished run: each stage's averaged weights of its best epoch."""
     evaluated = [entry for entry in state.history if "lifter_mpjpe" in entry]
     provenance = {
-        "trained_by": "jobs/train.py",
+        "trained_by": trained_by,
         "shards": config.data.shards,
         "steps": state.steps_done,
         "holdout_subjects": config.train.holdout_subjects,
@@ -45,10 +42,10 @@ def save(config: Config, state: TrainState, device: torch.device) -> None:
         "train": config.train.model_dump(mode="json"),
     }
     save_bundle(
-        storage.join(config.train.output, "model"),
+        folder,
         config.model,
         config.diffusion,
-        cpu_weights(finished_lifter(config, state, device)),
+        cpu_weights(finished_lifter(config, state)),
         state.best.get("weights"),
         provenance,
     )
