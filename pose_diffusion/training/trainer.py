@@ -151,7 +151,7 @@ class Trainer:
             denoiser = Denoiser(self.config.model)
             denoiser.load_state_dict(self.state.best["weights"])
             denoiser = denoiser.to(self.device).eval().requires_grad_(False)
-        lifter = finished_lifter(self.config, self.state).to(self.device)
+        lifter = finished_lifter(self.config.train, self.config.model, self.state).to(self.device)
         return Networks(self.config.model, self.config.diffusion, lifter, denoiser)
 
     def save_bundle(self, folder: str, trained_by: str = "pose_diffusion.training.trainer.Trainer") -> None:
@@ -168,7 +168,7 @@ class Trainer:
         if self._active is None:
             stage, state = self.stage, self.state
             torch.manual_seed(name_key(self.config.train.seed, state.stage))
-            lifter = functools.partial(finished_lifter, self.config, state)
+            lifter = functools.partial(finished_lifter, self.config.train, self.config.model, state)
             self._active = ActiveStage(stage, self.config.train, state, lifter, self.device, self.batch, self.world)
             state.model, state.ema, state.optimiser = {}, {}, {}  # the active stage's now
         return self._active

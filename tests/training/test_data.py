@@ -10,8 +10,7 @@ from pose_diffusion.config import DataConfig, TrainConfig
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera, h36m_cameras
 from pose_diffusion.training.data import TensorRows, read_shards
-from tests.data.poses import sequence, write_folder
-from tests.data.test_shards import rewrite, with_mixture
+from tests.data.poses import rewrite, sequence, with_mixture, write_folder
 
 TRAIN = "split=train/part-00000.parquet"
 

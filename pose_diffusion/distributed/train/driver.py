@@ -16,7 +16,7 @@ import ray.train
 import ray.train.torch
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config, loading
+from pose_diffusion.config import Config, TrainConfig, loading
 from pose_diffusion.config.renamed import first_names
 from pose_diffusion.data import camera_views, shards
 from pose_diffusion.data import manifest as manifests
@@ -74,7 +74,7 @@ def check_inputs(config: Config) -> Inputs:
     inputs = Inputs(manifest, selection, holdout, READ_WITH_ROOT if config.train.yaw_augment else READ)
     shards.check_footers(config.data.shards, inputs.files, manifest.kernels)
     if config.train.lifter:
-        given_lifter(config)
+        given_lifter(config.train.lifter, config.model)
     return inputs
 
 
@@ -89,9 +89,9 @@ def identity(config: Config, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def on_gpu(config: Config) -> bool:
+def on_gpu(config: TrainConfig) -> bool:
     """Whether the run's workers take GPUs of the cluster that Ray is on."""
-    return config.train.device == "cuda" or (config.train.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
+    return config.device == "cuda" or (config.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
 
 
 def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, quiet: bool = False) -> str:
@@ -110,11 +110,11 @@ def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, 
     storage.publish_bytes(storage.join(config.train.output, "config.yaml"), loading.dump(config).encode())
 
     with ray_cluster(config, dashboard=True), contextlib.nullcontext() if quiet else log_actor() as lines:
-        gpu = on_gpu(config)
+        gpu = on_gpu(config.train)
         if gpu:
-            resources.require(config, "train.workers", worker_range(config, gpu)[0], gpus=1)
+            resources.require(config, "train.workers", worker_range(config.train, gpu)[0], gpus=1)
         settings = WorkerSettings(config, inputs.rows, _cached(config, inputs, gpu), inputs.holdout, lines)
-        trainer = _torch_trainer(settings, inputs, scaling(config, gpu, side_by_side), callbacks)
+        trainer = _torch_trainer(settings, inputs, scaling(config.train, gpu, side_by_side), callbacks)
         try:
             outcome = getattr(trainer.fit(), "return_value", None) or WorkerOutcome()
         except Exception as error:
@@ -131,7 +131,7 @@ def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, 
 
 def _cached(config: Config, inputs: Inputs, gpu: bool) -> bool:
     """Whether each worker keeps its part of the rows in memory, by data.cache; logs what the run is."""
-    least, most = worker_range(config, gpu)
+    least, most = worker_range(config.train, gpu)
     needed = cache_bytes(inputs.rows, inputs.manifest.kernels) / least
     cached = config.data.cache == "always" or (config.data.cache == "auto" and needed <= config.data.cache_gib * 2**30)
     log.info(
@@ -164,7 +164,7 @@ def _torch_trainer(
         train_loop_config={"settings": settings},
         scaling_config=workers,
         datasets={"train": rows},
-        dataset_config=reading(config),
+        dataset_config=reading(config.ray),
         run_config=ray.train.RunConfig(
             name="checkpoints",
             storage_path=root,

@@ -68,11 +68,11 @@ def tune(config: Config) -> Search:
 
 
 def _training(config: Config, space: Space) -> Search:
-    gpu = on_gpu(config)
+    gpu = on_gpu(config.train)
     if gpu:
-        resources.require(config, "train.workers", worker_range(config, gpu)[0], gpus=1)
-    side_by_side = config.tune.concurrent or runs_at_once(config, gpu)
-    threads = config.train.threads or max(1, int(_available("CPU")) // (side_by_side * worker_range(config, gpu)[1]))
+        resources.require(config, "train.workers", worker_range(config.train, gpu)[0], gpus=1)
+    side_by_side = config.tune.concurrent or runs_at_once(config.train, gpu)
+    threads = config.train.threads or max(1, int(_available("CPU")) // (side_by_side * worker_range(config.train, gpu)[1]))
     folder = storage.join(config.tune.output, "lifters")
     lifter = config.train.lifter
     if config.train.denoiser_epochs and not lifter and all(key.startswith("diffusion.") for key in space.domains):
@@ -88,7 +88,7 @@ def _training(config: Config, space: Space) -> Search:
 
 
 def _sampling(config: Config, space: Space, bundle: Bundle, holdout: Selection) -> Search:
-    gpu = on_gpu(config)
+    gpu = on_gpu(config.train)
     if gpu:
         resources.require(config, "train.device", 1, gpus=1)
     side_by_side = config.tune.concurrent or max(1, int(_available("GPU" if gpu else "CPU")))
