@@ -6,7 +6,6 @@ of a step are a function of (seed, stage, epoch, step, rank), so where the data 
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,7 @@ class TrainState:
         )
 
     def save(self, folder: str | Path) -> None:
-        torch.save(dataclasses.asdict(self), Path(folder) / NAME)
+        torch.save(vars(self), Path(folder) / NAME)
 
     @classmethod
     def load(cls, folder: str | Path) -> TrainState:

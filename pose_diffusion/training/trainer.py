@@ -91,7 +91,8 @@ class Trainer:
         return self.stages[self.state.stage]
 
     def train_step(self, columns: Sequence[Tensor]) -> Tensor:
-        """Trains on a batch, (mixture (B, 17, K, 5), pose_3d (B, 17, 3)[, view (B, 15)]), as the run's next step.
+        """Trains on a batch, (mixture (B, 17, K, 5), pose_3d (B, 17, 3)[, view (B, 15)]), as the epoch's next step. `fit` goes
+        on after it.
 
         Returns the sum of the poses' losses, on the device: nothing here waits for a GPU.
         """
@@ -99,7 +100,7 @@ class Trainer:
         seed = name_key(train.seed, state.stage, state.epoch, state.step, self.rank)
         torch.manual_seed(seed)
         generator = torch.Generator(self.device).manual_seed(seed)
-        moment = state.epoch + (state.step / max(self.steps_per_epoch, 1) if self.steps_per_epoch is not None else 0)
+        moment = state.epoch + (state.step / self.steps_per_epoch if self.steps_per_epoch else 0.0)
         rate = learning_rate(train, moment, active.stage.epochs)
         total = active.step([column.to(self.device) for column in columns], generator, rate)
         state.step += 1
@@ -136,11 +137,11 @@ class Trainer:
             self.state, self._active = state.next_stage(stage.name), None
 
     def state_dict(self) -> dict[str, Any]:
-        """All that lets the run go on, as tensors on the CPU and plain values: the fields of `state.TrainState`."""
+        """All that lets the run go on, as copies: the fields of `state.TrainState`."""
         return dataclasses.asdict(self.state) | (self._active.state() if self._active else {})
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from a state. Nothing of it is changed later."""
+        """Goes on from a state of a run with the same config, which may have had another number of workers or device."""
         self.state, self._active = TrainState(**copy.deepcopy(dict(state))), None
 
     def networks(self) -> Networks:
