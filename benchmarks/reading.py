@@ -22,8 +22,9 @@ from pose_diffusion import storage
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data import schema
 from pose_diffusion.data.manifest import Manifest, Selection
-from pose_diffusion.distributed.train.data import COLUMNS, stream
+from pose_diffusion.distributed.train.data import stream
 from pose_diffusion.distributed.train.epochs import Epochs
+from pose_diffusion.training.selection import COLUMNS
 
 _FILES = 8
 
@@ -132,14 +133,15 @@ def _streamed(
 ) -> tuple[float, float]:
     """Rows a second from the first batch on (with it, where it is the only one), and the seconds until it came."""
     dataset = stream(folder, manifest, Selection(), config.train.seed, shuffle)
+    of_epoch = sum(manifest.rows.values())
     start = time.perf_counter()
     marks: list[tuple[float, int]] = []  # when, and how many rows by then
     if shuffle:
-        epochs = Epochs(dataset.iterator(), config.train.batch, 0, config.data.shuffle_rows, device, 0)
+        epochs = Epochs(dataset.iterator(), config.train.batch, of_epoch, 0, config.data.shuffle_rows, device, 0)
         for mixture, _ in epochs.batches(0):
             marks.append((time.perf_counter(), (marks[-1][1] if marks else 0) + len(mixture)))
     else:
-        epochs = Epochs(dataset.iterator(), config.train.batch, sum(manifest.rows.values()), 0, device, 0)
+        epochs = Epochs(dataset.iterator(), config.train.batch, of_epoch, of_epoch, 0, device, 0)
         epochs.load(lambda rows: marks.append((time.perf_counter(), rows)))
     (first, before), (last, total) = marks[0], marks[-1]
     if len(marks) == 1:  # so few rows that there is nothing but the start

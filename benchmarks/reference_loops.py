@@ -16,12 +16,8 @@ from pose_diffusion.inference.lifting import lift
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.models.published.networks import Networks
-from pose_diffusion.training import stages
-from pose_diffusion.training.batch import make_batch
-from pose_diffusion.training.ema import Ema
-from pose_diffusion.training.optimiser import build_optimiser
-from pose_diffusion.training.step import micro_batch, step
-from pose_diffusion.training.update import Update
+from pose_diffusion.training.state import TrainState, cpu_weights
+from pose_diffusion.training.trainer import Trainer
 
 KERNELS = 5
 
@@ -44,23 +40,16 @@ def poses(rows: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 def training(config: Config, device: torch.device) -> Callable[[], int]:
     """A call that trains the denoiser on one batch of a worker and returns its size."""
-    torch.manual_seed(0)
-    (stage,) = (one for one in stages.stages(config) if one.name == "denoiser")
-    network = stage.build(config.model).to(device).train()
-    optimiser, ema = build_optimiser(network, config.train), Ema(network, config.train.ema_decay)
-    update = Update(network, optimiser, ema, config.train)
-    generator = torch.Generator(device).manual_seed(0)
     size = max(1, config.train.batch // config.train.worker_range[1])
-    rows = micro_batch(config.train, device, size)
-    computes = stages.compiled(stage, network, rows, config) if config.train.compiled else network
-    frozen = stages.frozen_lifter(Lifter(config.model).to(device).eval().requires_grad_(False), rows, config)
-    mixture, xyz = (column.to(device) for column in poses(size))
+    alone = {"lifter": "", "lifter_epochs": 1, "denoiser_epochs": 1, "batch": size, "yaw_augment": 0.0}
+    trainer = Trainer(config.model_copy(update={"train": config.train.model_copy(update=alone)}), device)
+    torch.manual_seed(0)
+    lifter = cpu_weights(Lifter(config.model))
+    trainer.load_state_dict(vars(TrainState(stage=1, lifter=lifter)))  # where the denoiser begins
+    columns = [column.to(device) for column in poses(size)]
 
     def call() -> int:
-        batch = make_batch(mixture, xyz, config.train.sample_kernels, config.train.flip, generator)
-        if frozen:
-            batch = batch.lift(frozen, rows, config.train.precision == "bf16")
-        step(stage, computes, update, batch, config, generator)
+        trainer.train_step(columns)
         return size
 
     return call

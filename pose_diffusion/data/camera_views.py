@@ -1,4 +1,4 @@
-"""Where a pose is seen from: what must be known to turn it (`training.turning`).
+"""Where a pose is seen from: what must be known to turn it (`training.yaw_augment`).
 
 A view is 15 numbers: the pelvis (3) and the world's up (3) in the camera frame, metres, and the camera's intrinsic (9). The
 world's z is up, as in Human3.6M and as every source here writes its cameras.

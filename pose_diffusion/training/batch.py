@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from pose_diffusion.config import TrainConfig
 from pose_diffusion.data import mixture as mixtures
+from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.metrics import centre
 from pose_diffusion.inference.lifting import mirror
 from pose_diffusion.training.yaw_augment import turn
@@ -41,26 +43,22 @@ class Batch:
             return replace(self, lifted=torch.cat([centre(lifter(uv).float()) for uv in self.uv.split(rows)]))
 
 
-def make_batch(
-    mixture: Tensor,
-    xyz: Tensor,
-    draw: bool,
-    flip: bool,
-    generator: torch.Generator,
-    view: Tensor | None = None,
-    turned: float = 0.0,
-) -> Batch:
-    """Draws a kernel a joint (or takes the heaviest), turns a random share `turned` of the poses by random angles about the
-    vertical and mirrors a random half (left and right swap).
+def make_batch(columns: Sequence[Tensor], config: TrainConfig, generator: torch.Generator) -> Batch:
+    """Draws a kernel a joint (or takes the heaviest), turns a random share train.yaw_augment of the poses by random angles
+    about the vertical and mirrors a random half (left and right swap), as the config says.
 
-    mixture: (B, 17, K, 5); xyz: (B, 17, 3); view: (B, 15) of `data.views`, for turning; all on the generator's device.
+    columns: mixture (B, 17, K, 5), pose_3d (B, 17, 3) and, for yaw augmentation, view (B, 15) of `data.camera_views`; all on
+    the generator's device. Raises InputError where there is no view to turn with.
     """
-    kernel = mixtures.draw_kernel(mixture, generator) if draw else mixtures.heaviest(mixture)  # (B, 17, 4)
-    if view is not None:
+    mixture, xyz, *view = columns
+    if config.yaw_augment and not view:
+        raise InputError("key 'train.yaw_augment': these rows have no camera views; set train.yaw_augment=0")
+    kernel = mixtures.draw_kernel(mixture, generator) if config.sample_kernels else mixtures.heaviest(mixture)  # (B, 17, 4)
+    if view:
         chance, place = torch.rand(2, len(xyz), generator=generator, device=xyz.device)
-        uv, xyz = turn(kernel[..., :2], xyz, view, 2 * torch.pi * place * (chance < turned))
+        uv, xyz = turn(kernel[..., :2], xyz, view[0], 2 * torch.pi * place * (chance < config.yaw_augment))
         kernel = torch.cat([uv, kernel[..., 2:]], -1)
-    if flip:
+    if config.flip:
         chosen = torch.rand(len(xyz), 1, 1, generator=generator, device=xyz.device) < 0.5
         kernel = torch.where(chosen, mirror(kernel), kernel)
         xyz = torch.where(chosen, mirror(xyz), xyz)

@@ -6,7 +6,6 @@ of a step are a function of (seed, stage, epoch, step, rank), so where the data 
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from pose_diffusion.errors import InputError
-from pose_diffusion.training.ema import Ema
-from pose_diffusion.training.optimiser import Optimiser
 
 NAME = "state.pt"
 
 
 @dataclass
 class TrainState:
-    """stage: index into the stages. epoch, step: the next to run. best: of this stage so far. lifter: weights of stage 1."""
+    """Where a run stands, and what it trains.
+
+    stage: index into the stages. epoch, step: the next to run. steps_done: of all stages. model, ema, optimiser: state dicts of
+    the stage under way, empty at its start. best: epoch, mpjpe (mm) and weights of this stage's best epoch so far. lifter:
+    weights of the finished lifter. history: an entry an epoch.
+    """
 
     stage: int = 0
     epoch: int = 0
@@ -36,11 +38,6 @@ class TrainState:
     lifter: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
 
-    def remember(self, stage: int, epoch: int, step: int, network: nn.Module, optimiser: Optimiser, ema: Ema) -> None:
-        """Takes where the run stands, and copies of what it trains."""
-        self.stage, self.epoch, self.step = stage, epoch, step
-        self.model, self.ema, self.optimiser = cpu_weights(network), ema.state_dict(), optimiser.state_dict()
-
     def next_stage(self, name: str) -> TrainState:
         """The state at the start of the stage after `name`; what that one found best is kept for it and for the bundle."""
         return TrainState(
@@ -52,7 +49,7 @@ class TrainState:
         )
 
     def save(self, folder: str | Path) -> None:
-        torch.save(dataclasses.asdict(self), Path(folder) / NAME)
+        torch.save(vars(self), Path(folder) / NAME)
 
     @classmethod
     def load(cls, folder: str | Path) -> TrainState:

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pose_diffusion.config import Config, TrainConfig
+from pose_diffusion.config import TrainConfig
 from pose_diffusion.inference.lifting import suitable_rows
 from pose_diffusion.training.batch import Batch
 from pose_diffusion.training.stages import Stage
-from pose_diffusion.training.update import Update
+from pose_diffusion.training.update import WeightUpdate
 
 
 def micro_batch(config: TrainConfig, device: torch.device, batch: int) -> int:
@@ -23,26 +23,26 @@ def micro_batch(config: TrainConfig, device: torch.device, batch: int) -> int:
 def step(
     stage: Stage,
     network: Any,
-    update: Update,
-    poses: Batch,
-    config: Config,
+    update: WeightUpdate,
+    batch: Batch,
+    config: TrainConfig,
     generator: torch.Generator,
 ) -> Tensor:
     """Trains on a batch and returns the sum of its poses' losses, on their device: nothing here waits for a GPU.
 
     network: what computes, the network itself, its compiled twin or its DistributedDataParallel.
     """
-    device = poses.xyz.device
+    device = batch.xyz.device
     total = torch.zeros((), device=device)
     update.zero_grad()
-    parts = poses.split(micro_batch(config.train, device, len(poses)))
+    parts = batch.split(micro_batch(config, device, len(batch)))
     for number, part in enumerate(parts):
         # Gradients of the parts add up to the batch's; workers exchange them once, with the last.
         alone = isinstance(network, nn.parallel.DistributedDataParallel) and number + 1 < len(parts)
         with network.no_sync() if alone else contextlib.nullcontext():
-            with torch.autocast(device.type, torch.bfloat16, enabled=config.train.precision == "bf16"):
-                loss = stage.loss(network, part, config, generator).sum()
-            (loss / len(poses)).backward()
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+                loss = stage.loss(network, part, generator).sum()
+            (loss / len(batch)).backward()
         total += loss.detach()
     update()
     return total

@@ -15,7 +15,7 @@ from pose_diffusion.training.ema import Ema
 from pose_diffusion.training.optimiser import Optimiser
 
 
-class Update:
+class WeightUpdate:
     """Takes a step of a network's weights along their gradients; compiled for a GPU, clipping is a CUDA graph."""
 
     def __init__(self, network: nn.Module, optimiser: Optimiser, ema: Ema, config: TrainConfig):

@@ -20,7 +20,7 @@ from pose_diffusion.training.batch import make_batch
 from pose_diffusion.training.ema import Ema
 from pose_diffusion.training.optimiser import build_optimiser
 from pose_diffusion.training.step import step
-from pose_diffusion.training.update import Update
+from pose_diffusion.training.update import WeightUpdate
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
 MODEL = ModelConfig(width=32, layers=2, heads=4)
@@ -59,7 +59,7 @@ def test_recorded_updates_are_those_of_plain_ones(optimiser: str) -> None:
     updates = []
     for network, compiled in zip(networks, (False, True), strict=True):
         config = TrainConfig(optimiser=optimiser, grad_clip=0.1, compiled=compiled, learning_rate=1e-2)
-        updates.append(Update(network, build_optimiser(network, config), Ema(network, 0.9), config))
+        updates.append(WeightUpdate(network, build_optimiser(network, config), Ema(network, 0.9), config))
     for turn in range(12):
         for number, parameters in enumerate(zip(*(network.parameters() for network in networks), strict=True)):
             gradient = torch.randn(parameters[0].shape, generator=torch.Generator().manual_seed(100 * turn + number)).cuda()
@@ -101,18 +101,18 @@ def test_compiled_training_takes_the_plain_steps(monkeypatch: pytest.MonkeyPatch
         config = Config().model_copy(update={"model": model, "train": train})
         stage = next(stage for stage in stages.stages(config) if stage.name == "denoiser")
         torch.manual_seed(0)
-        network = stage.build(model).cuda().train()
+        network = stage.build().cuda().train()
         start = network.project.weight.detach().clone()
         lifter = Lifter(model).cuda().eval().requires_grad_(False)
-        frozen = stages.frozen_lifter(lifter, 64, config)
-        computes = stages.compiled(stage, network, 64, config) if compiled else network
-        update = Update(network, build_optimiser(network, train), Ema(network, 0.9), train)
+        frozen = stages.frozen_lifter(lifter, 64, train)
+        computes = stages.compiled(stage, network, 64, bf16=False) if compiled else network
+        update = WeightUpdate(network, build_optimiser(network, train), Ema(network, 0.9), train)
         mixture, xyz = (column.cuda() for column in reference_loops.poses(64))
         for number in range(10):
             generator = torch.Generator("cuda").manual_seed(number)
             rows = 40 if number % 5 == 4 else 64
-            batch = make_batch(mixture[:rows], xyz[:rows], True, True, generator).lift(frozen, 64)
-            losses.append(step(stage, computes, update, batch, config, generator).item() / rows)
+            batch = make_batch((mixture[:rows], xyz[:rows]), train, generator).lift(frozen, 64)
+            losses.append(step(stage, computes, update, batch, train, generator).item() / rows)
     plain, ours = losses[:10], losses[10:]
     assert ours == pytest.approx(plain, rel=1e-4)
     assert not torch.equal(network.project.weight, start)
@@ -121,7 +121,7 @@ def test_compiled_training_takes_the_plain_steps(monkeypatch: pytest.MonkeyPatch
 def test_gradients_are_where_the_last_step_left_them_only_until_forgotten() -> None:
     network = nn.Linear(3, 3).cuda()
     config = TrainConfig(compiled=True)
-    update = Update(network, build_optimiser(network, config), Ema(network, 0.9), config)
+    update = WeightUpdate(network, build_optimiser(network, config), Ema(network, 0.9), config)
     network(torch.randn(2, 3, device="cuda")).sum().backward()
     update()
     assert network.weight.grad is update.places[0]

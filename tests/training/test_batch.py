@@ -1,7 +1,10 @@
 """What the networks train on: drawn, and mirrored without losing its meaning."""
 
+import pytest
 import torch
 
+from pose_diffusion.config import TrainConfig
+from pose_diffusion.errors import InputError
 from pose_diffusion.geometry import skeleton
 from pose_diffusion.training.batch import make_batch
 
@@ -13,8 +16,9 @@ def poses(rows=64, kernels=3):
     return mixture, torch.randn(rows, 17, 3, generator=generator)
 
 
-def batch(mixture, xyz, draw=False, flip=False, seed=0):
-    return make_batch(mixture, xyz, draw, flip, torch.Generator().manual_seed(seed))
+def batch(*columns, draw=False, flip=False, yaw=0.0, seed=0):
+    config = TrainConfig(sample_kernels=draw, flip=flip, yaw_augment=yaw)
+    return make_batch(columns, config, torch.Generator().manual_seed(seed))
 
 
 def test_without_draw_and_flip_it_is_the_heaviest_kernel_and_the_pose():
@@ -54,7 +58,7 @@ def test_about_the_asked_share_turns_about_the_vertical_and_its_2d_with_it():
     mixture, _ = poses(2000)
     xyz = 0.3 * torch.randn(2000, 17, 3, generator=torch.Generator().manual_seed(1))
     xyz = xyz - xyz[:, :1]
-    made = make_batch(mixture, xyz, False, False, torch.Generator().manual_seed(0), views(2000), 0.3)
+    made = batch(mixture, xyz, views(2000), yaw=0.3)
     turned = (made.xyz - xyz).abs().amax((1, 2)) > 1e-4
     assert 0.27 < turned.float().mean() < 0.33
     torch.testing.assert_close(made.uv[~turned], mixture[~turned][:, :, 0, 1:3], atol=1e-5, rtol=0)
@@ -67,14 +71,16 @@ def test_about_the_asked_share_turns_about_the_vertical_and_its_2d_with_it():
 
 def test_a_turned_pose_is_mirrored_as_others_are():
     mixture, xyz = poses(64)
-    generators = (torch.Generator().manual_seed(0) for _ in range(2))
-    plain, both = (
-        make_batch(mixture, xyz, False, flip, g, views(64), 1.0) for flip, g in zip((False, True), generators, strict=True)
-    )
+    plain, both = (batch(mixture, xyz, views(64), flip=flip, yaw=1.0) for flip in (False, True))
     order = list(skeleton.FLIP)
     mirrored = plain.xyz[:, order] * torch.tensor([-1.0, 1.0, 1.0])
     as_it_is, mirror = ((both.xyz == one).flatten(1).all(1) for one in (plain.xyz, mirrored))
     assert (as_it_is ^ mirror).all() and mirror.any() and as_it_is.any()
+
+
+def test_poses_whose_views_are_unknown_cannot_be_turned():
+    with pytest.raises(InputError, match=r"key 'train\.yaw_augment': these rows have no camera views"):
+        batch(*poses(), yaw=0.5)
 
 
 def test_the_input_is_not_written_to():

@@ -11,7 +11,7 @@ from pose_diffusion.training.batch import Batch
 from pose_diffusion.training.ema import Ema
 from pose_diffusion.training.optimiser import build_optimiser
 from pose_diffusion.training.step import step
-from pose_diffusion.training.update import Update
+from pose_diffusion.training.update import WeightUpdate
 
 
 def total_losses(kind: str, precision: str) -> list[float]:
@@ -19,12 +19,12 @@ def total_losses(kind: str, precision: str) -> list[float]:
     config = loading.load(None, ["model.width=8", "model.layers=1", "model.heads=2", f"train.precision={precision}"])
     stage = next(one for one in stages.stages(config) if one.name == kind)
     torch.manual_seed(0)
-    network = stage.build(config.model).train()
+    network = stage.build().train()
     xyz = torch.randn(16, 17, 3)
     batch = Batch(torch.randn(16, 17, 2), torch.full((16, 17, 2), 0.05), xyz - xyz[:, :1])
-    update = Update(network, build_optimiser(network, config.train), Ema(network, config.train.ema_decay), config.train)
+    update = WeightUpdate(network, build_optimiser(network, config.train), Ema(network, config.train.ema_decay), config.train)
     generator = torch.Generator().manual_seed(0)
-    return [step(stage, network, update, batch, config, generator).item() for _ in range(3)]
+    return [step(stage, network, update, batch, config.train, generator).item() for _ in range(3)]
 
 
 @pytest.mark.parametrize("kind", ["lifter", "denoiser"])

@@ -11,30 +11,11 @@ import ray
 import ray.data
 
 from pose_diffusion import storage
-from pose_diffusion.config import DataConfig
 from pose_diffusion.data import camera_views, schema, shards
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.skeleton import N_JOINTS
-
-COLUMNS = ("mixture", "pose_3d")
-COLUMNS_TO_TURN = (*COLUMNS, camera_views.COLUMN)
-READ = (*schema.KEYS, *COLUMNS)  # of a shard
-READ_TO_TURN = (*READ, "root_3d")
-
-
-def training_selection(config: DataConfig, holdout: list[str]) -> tuple[Selection, Selection | None]:
-    """The rows to train on and the held-out rows (None where no subject is held out), both of the training split."""
-    actions = frozenset(config.actions) if config.actions is not None else None
-    subjects = frozenset(config.subjects) if config.subjects is not None else None
-    train = Selection(split="train", actions=actions, subjects=subjects, without_subjects=frozenset(holdout))
-    return train, held_out_selection(config, holdout) if holdout else None
-
-
-def held_out_selection(config: DataConfig, holdout: list[str]) -> Selection:
-    """The rows of these subjects of the training split."""
-    actions = frozenset(config.actions) if config.actions is not None else None
-    return Selection(split="train", actions=actions, subjects=frozenset(holdout))
+from pose_diffusion.training.selection import COLUMNS, READ, READ_WITH_ROOT
 
 
 def stream(
@@ -64,7 +45,7 @@ class _Keep:
 
     def __init__(self, folder: str, kernels: int, selection: Selection, cameras: dict[str, np.ndarray] | None):
         self.folder, self.kernels, self.selection, self.cameras = folder, kernels, selection, cameras
-        self.read = READ if cameras is None else READ_TO_TURN
+        self.read = READ if cameras is None else READ_WITH_ROOT
         self.__name__ = "check_and_select"
 
     def __call__(self, table: pa.Table) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Training on Ray Train: the driver that sets up a run; its workers run `train_loop`.
+"""Training on Ray Train: the driver that sets up a run; its workers run `worker`.
 
 A run is the folder train.output: running the same command again resumes it from its last checkpoint.
 """
@@ -16,7 +16,7 @@ import ray.train
 import ray.train.torch
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config, loading
+from pose_diffusion.config import Config, TrainConfig, loading
 from pose_diffusion.config.renamed import first_names
 from pose_diffusion.data import camera_views, shards
 from pose_diffusion.data import manifest as manifests
@@ -25,13 +25,15 @@ from pose_diffusion.distributed.cluster import resources
 from pose_diffusion.distributed.cluster.causes import input_error_in, reason
 from pose_diffusion.distributed.cluster.log_actor import log_actor
 from pose_diffusion.distributed.cluster.session import ray_cluster
-from pose_diffusion.distributed.train.bundles import given_lifter
-from pose_diffusion.distributed.train.data import READ, READ_TO_TURN, cache_bytes, stream, training_selection
+from pose_diffusion.distributed.train.data import cache_bytes, stream
+from pose_diffusion.distributed.train.messages import WorkerOutcome, WorkerSettings
 from pose_diffusion.distributed.train.scaling import reading, scaling, worker_range
 from pose_diffusion.distributed.train.worker import train_worker
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.storage import run_folder
-from pose_diffusion.training import stages
+from pose_diffusion.training.bundles import given_lifter
+from pose_diffusion.training.selection import READ, READ_WITH_ROOT, training_selection
+from pose_diffusion.training.trainer import check_stages
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +43,12 @@ _NOT_IDENTITY = {"output", "workers", "placement", "device", "max_failures", "th
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a run reads: the rows to train on, and those held out."""
+    """What a run reads: the rows to train on, those held out, and the columns of a shard."""
 
     manifest: Manifest
     selection: Selection
     holdout: Selection | None
+    columns: tuple[str, ...]
 
     @property
     def files(self) -> list[ShardFile]:
@@ -60,10 +63,7 @@ def check_inputs(config: Config) -> Inputs:
     """Looks at all that a run reads before it starts. Raises InputError for bad configuration or shards."""
     if not config.data.shards:
         raise InputError("key 'data.shards': expected a shard folder, got nothing")
-    if not stages.stages(config):
-        raise InputError("key 'train.lifter_epochs': nothing to train, both stages have 0 epochs")
-    if not config.train.lifter and not config.train.lifter_epochs:
-        raise InputError("key 'train.lifter_epochs': 0 leaves the denoiser without a lifter; name a bundle in 'train.lifter'")
+    check_stages(config)
     manifest = manifests.read(config.data.shards)
     selection, holdout = training_selection(config.data, config.train.holdout_subjects)
     if holdout:
@@ -71,10 +71,10 @@ def check_inputs(config: Config) -> Inputs:
     selection.check(manifest, config.data.shards)
     if config.train.yaw_augment:
         camera_views.check(manifest, selection, config.data.shards)
-    inputs = Inputs(manifest, selection, holdout)
+    inputs = Inputs(manifest, selection, holdout, READ_WITH_ROOT if config.train.yaw_augment else READ)
     shards.check_footers(config.data.shards, inputs.files, manifest.kernels)
     if config.train.lifter:
-        given_lifter(config)
+        given_lifter(config.train.lifter, config.model)
     return inputs
 
 
@@ -89,9 +89,9 @@ def identity(config: Config, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def on_gpu(config: Config) -> bool:
+def on_gpu(config: TrainConfig) -> bool:
     """Whether the run's workers take GPUs of the cluster that Ray is on."""
-    return config.train.device == "cuda" or (config.train.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
+    return config.device == "cuda" or (config.device == "auto" and ray.cluster_resources().get("GPU", 0) > 0)
 
 
 def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, quiet: bool = False) -> str:
@@ -109,58 +109,68 @@ def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, 
         return bundle
     storage.publish_bytes(storage.join(config.train.output, "config.yaml"), loading.dump(config).encode())
 
-    rows = inputs.rows
     with ray_cluster(config, dashboard=True), contextlib.nullcontext() if quiet else log_actor() as lines:
-        gpu = on_gpu(config)
-        least, most = worker_range(config, gpu)
+        gpu = on_gpu(config.train)
         if gpu:
-            resources.require(config, "train.workers", least, gpus=1)
-        needed = cache_bytes(rows, manifest.kernels) / least
-        keep = config.data.cache == "always" or (config.data.cache == "auto" and needed <= config.data.cache_gib * 2**30)
-        log.info(
-            "train: %s poses, %s workers on %s, %s",
-            f"{rows:,}",
-            most if least == most else f"{least} to {most}",
-            "GPU" if gpu else "CPU",
-            f"cached in memory ({needed / 2**20:,.0f} MiB a worker)" if keep else "streamed each epoch",
-        )
-        settings = {
-            "config": config.model_dump(mode="json"),
-            "rows": rows,
-            "keep": keep,
-            "holdout": inputs.holdout.model_dump() if inputs.holdout else None,
-            "lines": lines,
-        }
-        turn = config.train.yaw_augment > 0
-        dataset = stream(config.data.shards, manifest, inputs.selection, config.train.seed, shuffle=not keep, view=turn)
-        filesystem, root = storage.arrow_filesystem(config.train.output)
-        trainer = ray.train.torch.TorchTrainer(
-            train_worker,
-            train_loop_config=settings,
-            scaling_config=scaling(config, gpu, side_by_side),
-            datasets={"train": dataset},
-            dataset_config=reading(config),
-            run_config=ray.train.RunConfig(
-                name="checkpoints",
-                storage_path=root,
-                storage_filesystem=filesystem,
-                failure_config=ray.train.FailureConfig(max_failures=config.train.max_failures),
-                checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
-                callbacks=list(callbacks),
-            ),
-        )
+            resources.require(config, "train.workers", worker_range(config.train, gpu)[0], gpus=1)
+        settings = WorkerSettings(config, inputs.rows, _cached(config, inputs, gpu), inputs.holdout, lines)
+        trainer = _torch_trainer(settings, inputs, scaling(config.train, gpu, side_by_side), callbacks)
         try:
-            ended = getattr(trainer.fit(), "return_value", None) or {}
+            outcome = getattr(trainer.fit(), "return_value", None) or WorkerOutcome()
         except Exception as error:
             known = input_error_in(error)
             if known is None:
-                shards.find_bad(config.data.shards, inputs.files, manifest.kernels, READ_TO_TURN if turn else READ)
+                shards.find_bad(config.data.shards, inputs.files, manifest.kernels, inputs.columns)
                 log.exception("train: the run failed")
                 raise RunError(f"training stopped: {reason(error)}; run the same command again to go on") from None
             raise known from None
-    if "input" in ended:
-        raise InputError(ended["input"])
-    if "failed" in ended:
-        raise RunError(ended["failed"])
+    outcome.check()
     log.info("train: done, bundle in %s", bundle)
     return bundle
+
+
+def _cached(config: Config, inputs: Inputs, gpu: bool) -> bool:
+    """Whether each worker keeps its part of the rows in memory, by data.cache; logs what the run is."""
+    least, most = worker_range(config.train, gpu)
+    needed = cache_bytes(inputs.rows, inputs.manifest.kernels) / least
+    cached = config.data.cache == "always" or (config.data.cache == "auto" and needed <= config.data.cache_gib * 2**30)
+    log.info(
+        "train: %s poses, %s workers on %s, %s",
+        f"{inputs.rows:,}",
+        most if least == most else f"{least} to {most}",
+        "GPU" if gpu else "CPU",
+        f"cached in memory ({needed / 2**20:,.0f} MiB a worker)" if cached else "streamed each epoch",
+    )
+    return cached
+
+
+def _torch_trainer(
+    settings: WorkerSettings, inputs: Inputs, workers: ray.train.ScalingConfig, callbacks: Sequence[Any]
+) -> ray.train.torch.TorchTrainer:
+    """Ray's trainer of a run: the rows, the workers, and where checkpoints lie."""
+    config, train = settings.config, settings.config.train
+    rows = stream(
+        config.data.shards,
+        inputs.manifest,
+        inputs.selection,
+        train.seed,
+        shuffle=not settings.cached,
+        view=train.yaw_augment > 0,
+    )
+    filesystem, root = storage.arrow_filesystem(train.output)
+    worker: Any = train_worker  # Ray's annotations know of no return value
+    return ray.train.torch.TorchTrainer(
+        worker,
+        train_loop_config={"settings": settings},
+        scaling_config=workers,
+        datasets={"train": rows},
+        dataset_config=reading(config.ray),
+        run_config=ray.train.RunConfig(
+            name="checkpoints",
+            storage_path=root,
+            storage_filesystem=filesystem,
+            failure_config=ray.train.FailureConfig(max_failures=train.max_failures),
+            checkpoint_config=ray.train.CheckpointConfig(num_to_keep=2),
+            callbacks=list(callbacks),
+        ),
+    )

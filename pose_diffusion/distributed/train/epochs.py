@@ -14,32 +14,33 @@ import ray.data
 import torch
 from torch import Tensor
 
-from pose_diffusion.distributed.train.data import COLUMNS
 from pose_diffusion.errors import InputError
 from pose_diffusion.runtime.keyed_random import name_key
+from pose_diffusion.training.data import TensorRows
+from pose_diffusion.training.selection import COLUMNS
 
 
 class Epochs:
-    """The epochs of one worker's part of the data: `batches(epoch)` yields its columns, (mixture (B, 17, K, 5), pose_3d
-    (B, 17, 3)) or these and view (B, 15).
+    """The epochs of one worker's part of the data, as `training.data.TrainingData` asks for them.
 
-    keep: the rows that the part has at most, which `load` puts onto the device once; 0 where each epoch streams them.
+    rows: of an epoch, over all workers together. keep: the rows that the part has at most, which `load` puts onto the device
+    once; 0 where each epoch streams them.
     """
 
     def __init__(
         self,
         iterator: ray.data.DataIterator,
         batch: int,
+        rows: int,
         keep: int,
         shuffle_rows: int,
         device: torch.device,
         seed: int,
         columns: Sequence[str] = COLUMNS,
     ):
-        self.iterator, self.batch, self.device, self.seed, self.columns = iterator, batch, device, seed, columns
-        self.shuffle_rows = max(shuffle_rows, batch)
-        self.kept: tuple[Tensor, ...] | None = None
-        self.keep = keep
+        self.iterator, self.batch, self.rows, self.keep, self.device = iterator, batch, rows, keep, device
+        self.seed, self.columns, self.shuffle_rows = seed, columns, max(shuffle_rows, batch)
+        self.kept: TensorRows | None = None
 
     def load(self, said: Callable[[int], None] = lambda rows: None) -> None:
         """Fills the cache, if there is to be one; `said` is told the rows so far, from the first on."""
@@ -56,15 +57,12 @@ class Epochs:
             said(rows)
         if kept is None:
             raise InputError("a worker got no rows: fewer training files or rows than workers")
-        self.kept = tuple(whole[:rows] for whole in kept)
+        self.kept = TensorRows([whole[:rows] for whole in kept], self.batch, self.seed, self.rows)
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, ...]]:
         """One epoch without its first `skip` batches."""
         if self.kept is not None:
-            generator = torch.Generator().manual_seed(name_key(self.seed, epoch))
-            order = torch.randperm(len(self.kept[0]), generator=generator).to(self.device)
-            for chosen in order.split(self.batch)[skip:]:
-                yield tuple(column[chosen] for column in self.kept)
+            yield from self.kept.batches(epoch, skip)
             return
         stream = self.iterator.iter_batches(
             batch_size=self.batch,

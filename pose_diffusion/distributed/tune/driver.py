@@ -17,7 +17,6 @@ from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.distributed.cluster import resources
 from pose_diffusion.distributed.cluster.session import ray_cluster
-from pose_diffusion.distributed.train.data import held_out_selection
 from pose_diffusion.distributed.train.driver import check_inputs, identity, on_gpu, train
 from pose_diffusion.distributed.train.scaling import NO_CPU, runs_at_once, worker_range
 from pose_diffusion.distributed.tune.ray_hooks import Prune, Record, Suggest
@@ -25,6 +24,7 @@ from pose_diffusion.distributed.tune.trial import Lifters, lifter_run, sample_tr
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.inference.bundle import Bundle, load_bundle
 from pose_diffusion.storage import run_folder
+from pose_diffusion.training.selection import held_out_selection
 from pose_diffusion.tuning import sampling
 from pose_diffusion.tuning import space as spaces
 from pose_diffusion.tuning.search import BEST, Search
@@ -68,11 +68,11 @@ def tune(config: Config) -> Search:
 
 
 def _training(config: Config, space: Space) -> Search:
-    gpu = on_gpu(config)
+    gpu = on_gpu(config.train)
     if gpu:
-        resources.require(config, "train.workers", worker_range(config, gpu)[0], gpus=1)
-    side_by_side = config.tune.concurrent or runs_at_once(config, gpu)
-    threads = config.train.threads or max(1, int(_available("CPU")) // (side_by_side * worker_range(config, gpu)[1]))
+        resources.require(config, "train.workers", worker_range(config.train, gpu)[0], gpus=1)
+    side_by_side = config.tune.concurrent or runs_at_once(config.train, gpu)
+    threads = config.train.threads or max(1, int(_available("CPU")) // (side_by_side * worker_range(config.train, gpu)[1]))
     folder = storage.join(config.tune.output, "lifters")
     lifter = config.train.lifter
     if config.train.denoiser_epochs and not lifter and all(key.startswith("diffusion.") for key in space.domains):
@@ -88,7 +88,7 @@ def _training(config: Config, space: Space) -> Search:
 
 
 def _sampling(config: Config, space: Space, bundle: Bundle, holdout: Selection) -> Search:
-    gpu = on_gpu(config)
+    gpu = on_gpu(config.train)
     if gpu:
         resources.require(config, "train.device", 1, gpus=1)
     side_by_side = config.tune.concurrent or max(1, int(_available("GPU" if gpu else "CPU")))

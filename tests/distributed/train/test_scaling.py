@@ -9,7 +9,7 @@ pytestmark = pytest.mark.usefixtures("ray_session")
 
 
 def config(*overrides: str):
-    return loading.load(None, overrides)
+    return loading.load(None, overrides).train
 
 
 @pytest.mark.parametrize(("workers", "share"), [("1", 1.0), ("2", 0.5), ("3", 0.333), ("[1, 8]", 1.0), ("[2, 8]", 0.5)])

@@ -29,6 +29,8 @@ from pose_diffusion.distributed.train.driver import train
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.geometry.camera import h36m_cameras
 from pose_diffusion.inference.bundle import load_bundle
+from pose_diffusion.training.data import read_shards
+from pose_diffusion.training.trainer import Trainer
 from tests.data.poses import rewrite, sequence, with_mixture, write_folder
 from tests.distributed.prometheus import exported
 from tests.distributed.runs import history
@@ -93,6 +95,16 @@ def test_a_run_ends_with_a_bundle_and_a_history_of_every_epoch(undisturbed):
     assert entries[-1]["steps_done"] == 4 * 13
     assert {"lifter_mpjpe", "diffusion_p_mpjpe", "data_wait", "samples_per_second"} <= entries[-1].keys()
     assert load_bundle(str(undisturbed / "model")).denoiser is not None
+
+
+def test_the_trainer_without_ray_does_as_the_job_of_one_worker(undisturbed, folder, tmp_path):
+    config = settings(folder, tmp_path)
+    trainer = Trainer(config)
+    trainer.fit(*read_shards(config.data, config.train))
+    trainer.save_bundle(f"{tmp_path}/model")
+    torch.testing.assert_close(weights(tmp_path), weights(undisturbed), rtol=0, atol=0)
+    told = ("loss", "lifter_mpjpe", "diffusion_p_mpjpe")
+    assert [[e[key] for key in told] for e in trainer.state.history] == [[e[key] for key in told] for e in history(undisturbed)]
 
 
 def test_prometheus_sees_the_runs_poses_waits_loss_and_errors(undisturbed):

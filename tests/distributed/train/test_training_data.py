@@ -19,10 +19,11 @@ from benchmarks.memory import Memory, memory_mib
 from pose_diffusion.config import DataConfig
 from pose_diffusion.data.manifest import Selection
 from pose_diffusion.distributed.cluster.causes import input_error_in
-from pose_diffusion.distributed.train.data import COLUMNS_TO_TURN, stream, training_selection
+from pose_diffusion.distributed.train.data import stream
 from pose_diffusion.distributed.train.epochs import Epochs
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera, h36m_cameras
+from pose_diffusion.training.selection import COLUMNS_WITH_VIEW, training_selection
 from tests.data.poses import rewrite, sequence, with_mixture, write_folder
 
 ROWS = {"S1": 50, "S5": 41, "S8": 30}
@@ -46,7 +47,7 @@ def seen(batches) -> np.ndarray:
 
 
 def epochs(dataset, keep, batch=16, seed=0, shuffle_rows=32):
-    return Epochs(dataset.iterator(), batch, 91 if keep else 0, shuffle_rows, torch.device("cpu"), seed)
+    return Epochs(dataset.iterator(), batch, 91, 91 if keep else 0, shuffle_rows, torch.device("cpu"), seed)
 
 
 def dataset(folder, shuffle=False, subjects=None):
@@ -90,7 +91,7 @@ def test_two_workers_share_an_epoch_without_overlap_and_lose_at_most_one_row(ray
     found: dict[int, np.ndarray] = {}
 
     def work(rank):
-        source = Epochs(parts[rank], 16, 46, 32, torch.device("cpu"), rank)
+        source = Epochs(parts[rank], 16, 91, 46, 32, torch.device("cpu"), rank)
         source.load()
         found[rank] = seen(source.batches(0))
 
@@ -129,7 +130,7 @@ def test_tensors_have_the_shapes_of_the_contract(ray_session, folder):
 
 def turning(path, manifest, rows=50):
     dataset = stream(path, manifest, Selection(split="train"), 0, shuffle=False, view=True)
-    source = Epochs(dataset.iterator(), rows, rows, rows, torch.device("cpu"), 0, COLUMNS_TO_TURN)
+    source = Epochs(dataset.iterator(), rows, rows, rows, rows, torch.device("cpu"), 0, COLUMNS_WITH_VIEW)
     source.load()
     return next(iter(source.batches(0)))
 

@@ -62,8 +62,8 @@ def test_outputs_and_gradients_are_those_of_the_plain_network(monkeypatch: pytes
 def test_the_parameters_are_the_networks_own_and_count_once(kind: str) -> None:
     config = Config().model_copy(update={"model": MODEL})
     stage = next(one for one in stages.stages(config) if one.name == kind)
-    network = stage.build(MODEL)
-    compiled = stages.compiled(stage, network, ROWS, config)
+    network = stage.build()
+    compiled = stages.compiled(stage, network, ROWS, bf16=False)
     assert list(map(id, compiled.parameters())) == list(map(id, network.parameters()))
     assert list(map(id, compiled._twin[0].parameters())) == list(map(id, network.parameters()))
     assert all(isinstance(parameter, nn.Parameter) for parameter in compiled.parameters())

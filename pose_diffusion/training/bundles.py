@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-import torch
-
-from pose_diffusion import storage
-from pose_diffusion.config import Config
+from pose_diffusion.config import Config, ModelConfig, TrainConfig
 from pose_diffusion.errors import InputError
 from pose_diffusion.inference.bundle import load_bundle, save_bundle
 from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.training.state import TrainState, cpu_weights
 
 
-def given_lifter(config: Config) -> Lifter:
+def given_lifter(folder: str, model: ModelConfig) -> Lifter:
     """The lifter of the bundle train.lifter. Raises InputError where its size is not the config's."""
-    bundle = load_bundle(config.train.lifter)
-    if bundle.model != config.model:
-        raise InputError(
-            f"key 'train.lifter': {config.train.lifter} holds {bundle.model}, the config's model is {config.model}"
-        )
+    bundle = load_bundle(folder)
+    if bundle.model != model:
+        raise InputError(f"key 'train.lifter': {folder} holds {bundle.model}, the config's model is {model}")
     return bundle.lifter
 
 
-def finished_lifter(config: Config, state: TrainState, device: torch.device) -> Lifter:
-    """The finished lifter, frozen: stage 1's best, or the one that train.lifter names."""
-    if config.train.lifter:
-        lifter = given_lifter(config)
+def finished_lifter(train: TrainConfig, model: ModelConfig, state: TrainState) -> Lifter:
+    """The finished lifter, frozen, on the CPU: stage 1's best, or the one that train.lifter names."""
+    if train.lifter:
+        lifter = given_lifter(train.lifter, model)
     else:
-        lifter = Lifter(config.model)
+        lifter = Lifter(model)
         lifter.load_state_dict(state.lifter)
-    return lifter.to(device).eval().requires_grad_(False)
+    return lifter.eval().requires_grad_(False)
 
 
-def save(config: Config, state: TrainState, device: torch.device) -> None:
-    """The bundle of the finished run: each stage's averaged weights of its best epoch."""
+def save_trained(folder: str, config: Config, state: TrainState, trained_by: str) -> None:
+    """The bundle of a finished run: each stage's averaged weights of its best epoch."""
     evaluated = [entry for entry in state.history if "lifter_mpjpe" in entry]
     provenance = {
-        "trained_by": "jobs/train.py",
+        "trained_by": trained_by,
         "shards": config.data.shards,
         "steps": state.steps_done,
         "holdout_subjects": config.train.holdout_subjects,
@@ -45,10 +40,10 @@ def save(config: Config, state: TrainState, device: torch.device) -> None:
         "train": config.train.model_dump(mode="json"),
     }
     save_bundle(
-        storage.join(config.train.output, "model"),
+        folder,
         config.model,
         config.diffusion,
-        cpu_weights(finished_lifter(config, state, device)),
+        cpu_weights(finished_lifter(config.train, config.model, state)),
         state.best.get("weights"),
         provenance,
     )
