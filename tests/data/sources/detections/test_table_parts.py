@@ -16,7 +16,7 @@ from uploads import upload
 from pose_diffusion.config import ArchiveConfig
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources.detections.tables import columns, file_index, table
-from pose_diffusion.data.sources.detections.tables.file_index import index_file
+from pose_diffusion.data.sources.detections.tables.file_index import Span, index_file
 from pose_diffusion.data.sources.detections.tables.table_parts import PART_ROWS, plan_parts
 from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.errors import InputError
@@ -101,6 +101,11 @@ def test_recordings_are_told_apart_by_all_their_columns(tmp_path: Path) -> None:
     named = write(tmp_path, video=["a"] * 6 + [None] * 6, camera=[1] * 5 + [2] * 7)
     assert bounds(named) == [[("table", 0, 5)], [("table", 5, 12)]]
     assert bounds(write(tmp_path, frame=list(range(12)))) == [[("table", 0, None)]]
+
+
+def test_rows_without_a_name_belong_to_the_recording_that_is_named_like_their_file(tmp_path: Path) -> None:
+    index = index_file(write(tmp_path, video=["table", None, "table", "b"]), KEYS, ("table", ""))
+    assert index.spans == {("table", ""): Span(0, 3, 3), ("b", ""): Span(3, 4, 1)}
 
 
 def test_parts_end_with_their_files_unless_a_recording_goes_on(tmp_path: Path) -> None:

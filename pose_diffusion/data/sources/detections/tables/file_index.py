@@ -61,8 +61,8 @@ def index_file(path: str, keys: KeyColumns, default: RecordingKey, block_bytes: 
     for batch in table_file.read_batches(RowRange(path), ColumnFilter(lambda _: False, used.__contains__), block_bytes):
         found, codes = recordings(path, batch.table, keys, default)
         for code, first, last, count in _extents(codes):
-            span = spans.setdefault(found[code], Span(first + batch.first_row))
-            span.stop, span.rows = last + 1 + batch.first_row, span.rows + count
+            span = spans.setdefault(found[code], Span(batch.first_row + first))
+            span.stop, span.rows = max(span.stop, batch.first_row + last + 1), span.rows + count
         offsets += [batch.offset] if batch.offset else []
         rows = batch.first_row + batch.table.num_rows
     if not rows:
