@@ -3,62 +3,68 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from archive_files import people, source_of, table_parquet
+from archive_files import people, table_parquet
 from uploads import upload
 
-from pose_diffusion.data.sources.detections.tables import table_file, table_parts
-from pose_diffusion.data.sources.detections.tables.table_parts import look, parts
+from pose_diffusion.config import ArchiveConfig
+from pose_diffusion.data.sequence import Source
+from pose_diffusion.data.sources.detections.tables import columns, file_index, table
+from pose_diffusion.data.sources.detections.tables.file_index import Span, index_file
+from pose_diffusion.data.sources.detections.tables.table_parts import PART_ROWS, plan_parts
+from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, H36M_17
+from pose_diffusion.runtime.executor import LocalExecutor
 
 KEYS = (("video", "action"), ("camera",))
+SMALL = 5  # rows of a part
 
 
-@pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_parts, "PART_ROWS", 5)
-
-
-def write(folder: Path, **columns: list) -> str:
+def write(folder: Path, **values: list) -> str:
     path = str(folder / "table.parquet")
-    pq.write_table(pa.table(columns), path, row_group_size=4)
+    pq.write_table(pa.table(values), path, row_group_size=4)
     return path
 
 
-def bounds(*paths: str) -> list[list[tuple]]:
-    """Of each part its pieces, as the file's first letter with start and stop, and whether others' rows lie between."""
-    found = parts([look(path, KEYS, (Path(path).stem, "")) for path in paths])
-    return [[*((Path(p.path).stem, p.start, p.stop) for p in part.pieces), *(["only"] if part.only else [])] for part in found]
+def table_source(path: Path | str, part_rows: int = PART_ROWS, on_error: Literal["fail", "skip"] = "fail") -> Source:
+    return table.open_source(Inputs(str(path), on_error=on_error), ArchiveConfig(), LocalExecutor(), part_rows)
 
 
-def clip_with(folder: Path, frames: int, row_group: int, **columns: list | None) -> Path:
+def bounds(*paths: str, part_rows: int = SMALL) -> list[list[tuple]]:
+    """Of each part its ranges, as the file's name with start and stop, and 'only' where rows of others lie between."""
+    parts = plan_parts([index_file(path, KEYS, (Path(path).stem, "")) for path in paths], part_rows)
+    return [[*((Path(r.path).stem, r.start, r.stop) for r in part.ranges), *(["only"] if part.only else [])] for part in parts]
+
+
+def clip_with(folder: Path, frames: int, row_group: int, **changed: list | None) -> Path:
     """A table of one person in so many frames, with further or without some columns."""
     table_parquet(folder, people(H36M_17, frames=frames, count=1))
     path = folder / "clip.parquet"
-    table = pq.read_table(path)
-    for name, values in columns.items():
-        kept = table.drop_columns([name]) if name in table.column_names else table
-        table = kept if values is None else kept.append_column(name, pa.array(values))
-    pq.write_table(table, path, row_group_size=row_group)
+    rows = pq.read_table(path)
+    for name, values in changed.items():
+        kept = rows.drop_columns([name]) if name in rows.column_names else rows
+        rows = kept if values is None else kept.append_column(name, pa.array(values))
+    pq.write_table(rows, path, row_group_size=row_group)
     return path
 
 
 def in_files(path: Path, *rows: list[int], suffix: str = ".parquet") -> Path:
     """A folder of files, each of some rows of the table."""
-    table = pq.read_table(path)
+    whole = pq.read_table(path)
     folder = path.parent / f"files{suffix}"
     folder.mkdir()
     for number, chosen in enumerate(rows):
         if suffix == ".csv":
-            pyarrow.csv.write_csv(table.take(chosen), folder / f"part-{number}.csv")
+            pyarrow.csv.write_csv(whole.take(chosen), folder / f"part-{number}.csv")
         else:
-            pq.write_table(table.take(chosen), folder / f"part-{number}.parquet", row_group_size=3)
+            pq.write_table(whole.take(chosen), folder / f"part-{number}.parquet", row_group_size=3)
     return folder
 
 
@@ -87,53 +93,56 @@ def assert_same(found, expected) -> None:
         ("aaa", [[("table", 0, None)]]),
     ],
 )
-def test_a_part_holds_whole_recordings(tmp_path: Path, small_parts: None, video: str, expected: list) -> None:
+def test_a_part_holds_whole_recordings(tmp_path: Path, video: str, expected: list) -> None:
     assert bounds(write(tmp_path, action=list(video))) == expected
 
 
-def test_recordings_are_told_apart_by_all_their_columns(tmp_path: Path, small_parts: None) -> None:
+def test_recordings_are_told_apart_by_all_their_columns(tmp_path: Path) -> None:
     named = write(tmp_path, video=["a"] * 6 + [None] * 6, camera=[1] * 5 + [2] * 7)
     assert bounds(named) == [[("table", 0, 5)], [("table", 5, 12)]]
     assert bounds(write(tmp_path, frame=list(range(12)))) == [[("table", 0, None)]]
+
+
+def test_rows_without_a_name_belong_to_the_recording_that_is_named_like_their_file(tmp_path: Path) -> None:
+    index = index_file(write(tmp_path, video=["table", None, "table", "b"]), KEYS, ("table", ""))
+    assert index.spans == {("table", ""): Span(0, 3, 3), ("b", ""): Span(3, 4, 1)}
 
 
 def test_parts_end_with_their_files_unless_a_recording_goes_on(tmp_path: Path) -> None:
     videos = {"a": "vvww", "b": "wwxx", "c": "yyyy"}
     for name, video in videos.items():
         pq.write_table(pa.table({"video": list(video)}), tmp_path / f"{name}.parquet")
-    assert bounds(*(str(tmp_path / f"{name}.parquet") for name in videos)) == [
+    assert bounds(*(str(tmp_path / f"{name}.parquet") for name in videos), part_rows=100) == [
         [("a", 0, None), ("b", 0, 2)],
         [("b", 2, 4)],
         [("c", 0, None)],
     ]
 
 
-def test_rows_in_no_order_are_read_a_few_times_and_not_for_each_part(tmp_path: Path, small_parts: None) -> None:
+def test_rows_in_no_order_are_read_a_few_times_and_not_for_each_part(tmp_path: Path) -> None:
     video = np.random.default_rng(0).permutation(np.repeat(np.arange(100), 5)).tolist()
     found = bounds(write(tmp_path, video=video))
     assert 4 <= len(found) <= 8
     assert all(part[-1] == "only" for part in found)
 
 
-def test_recordings_that_begin_in_one_file_and_go_on_in_all_are_read_a_few_times(tmp_path: Path, small_parts: None) -> None:
+def test_recordings_that_begin_in_one_file_and_go_on_in_all_are_read_a_few_times(tmp_path: Path) -> None:
     paths = []
     for number in range(30):
         paths.append(str(tmp_path / f"{number:02}.parquet"))
         pq.write_table(pa.table({"video": 2 * list(range(number + 1))}), paths[-1])
-    looks = [look(path, KEYS, ("", "")) for path in paths]
-    rows = {one.path: one.rows for one in looks}
-    read = sum((rows[p.path] if p.stop is None else p.stop) - p.start for part in parts(looks) for p in part.pieces)
+    indices = [index_file(path, KEYS, ("", "")) for path in paths]
+    rows = {index.path: index.rows for index in indices}
+    ranges = [one for part in plan_parts(indices, SMALL) for one in part.ranges]
+    read = sum((rows[one.path] if one.stop is None else one.stop) - one.start for one in ranges)
     assert read <= 8 * sum(rows.values())
 
 
-def test_a_part_of_a_csv_begins_at_the_last_known_place_before_it(
-    tmp_path: Path, small_parts: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(table_file, "_BLOCK", 16)  # 8 rows
+def test_a_part_of_a_csv_begins_at_the_last_known_offset_before_it(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("video\n" + "\n".join(str(row // 5) for row in range(25)))
-    found = parts([look(str(path), KEYS, ("table", ""))])
-    assert [(piece.start, piece.place) for part in found for piece in part.pieces] == [
+    index = index_file(str(path), KEYS, ("table", ""), block_bytes=16)  # 8 rows
+    assert [(rows.start, rows.offset) for part in plan_parts([index], SMALL) for rows in part.ranges] == [
         (0, (0, 6)),
         (5, (0, 6)),
         (10, (8, 22)),
@@ -142,12 +151,11 @@ def test_a_part_of_a_csv_begins_at_the_last_known_place_before_it(
     ]
 
 
-def test_parts_give_the_sequences_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_give_the_sequences_of_the_whole(tmp_path: Path) -> None:
     video = np.repeat(["a", "b", "c", "d"], [4, 3, 7, 6]).tolist()
     clip_with(tmp_path, 20, 6, video=video, bbox=[[1.0, 2.0]] * 20)
-    whole = source_of("table parquet", tmp_path)
-    monkeypatch.setattr(table_parts, "PART_ROWS", 5)
-    assert_same(source_of("table parquet", tmp_path), whole)
+    whole = table_source(tmp_path)
+    assert_same(table_source(tmp_path, SMALL), whole)
     assert [clip.action for clip in whole.sequences] == ["a", "b", "c", "d"]
 
 
@@ -160,21 +168,21 @@ ORDERS = {
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 @pytest.mark.parametrize("order", ORDERS)
-def test_a_recording_goes_on_in_the_next_file(tmp_path: Path, small_parts: None, order: str, suffix: str) -> None:
+def test_a_recording_goes_on_in_the_next_file(tmp_path: Path, order: str, suffix: str) -> None:
     video = np.repeat(["a", "b", "c", "d"], [4, 3, 7, 6]).tolist()
     path = clip_with(tmp_path, 20, 6, video=video, person=["anna"] * 20)
-    whole = source_of("table parquet", path)
-    found = source_of("table", in_files(path, *map(list, ORDERS[order]), suffix=suffix))
+    whole = table_source(path)
+    found = table_source(in_files(path, *map(list, ORDERS[order]), suffix=suffix), SMALL)
     assert_same(found, whole)
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".csv"])
-def test_files_on_s3_are_read_as_those_here(tmp_path: Path, small_parts: None, s3_bucket: str, suffix: str) -> None:
+def test_files_on_s3_are_read_as_those_here(tmp_path: Path, s3_bucket: str, suffix: str) -> None:
     path = clip_with(tmp_path, 20, 6, video=list("aaaabbbbcccccccddddd"), person=["anna"] * 20)
     folder = in_files(path, list(range(6)), list(range(6, 20)), suffix=suffix)
     upload(folder, f"{s3_bucket}/in")
-    assert_same(source_of("table", f"{s3_bucket}/in"), source_of("table", folder))
-    assert_same(source_of("table", f"{s3_bucket}/in/part-1{suffix}"), source_of("table", folder / f"part-1{suffix}"))
+    assert_same(table_source(f"{s3_bucket}/in", SMALL), table_source(folder))
+    assert_same(table_source(f"{s3_bucket}/in/part-1{suffix}", SMALL), table_source(folder / f"part-1{suffix}"))
 
 
 def test_folders_name_what_columns_do_not(tmp_path: Path) -> None:
@@ -183,13 +191,13 @@ def test_folders_name_what_columns_do_not(tmp_path: Path) -> None:
         for number, chosen in enumerate(rows):
             (tmp_path / "hive" / folder).mkdir(parents=True, exist_ok=True)
             pq.write_table(pq.read_table(path).take(chosen), tmp_path / "hive" / folder / f"part-{number}.parquet")
-    found = source_of("table", tmp_path / "hive")
+    found = table_source(tmp_path / "hive")
     assert [(clip.action, clip.camera, clip.rows) for clip in found.sequences] == [("a b", "1", 6), ("c", "1", 6)]
 
 
 def test_people_without_names_are_followed_across_files(tmp_path: Path) -> None:
     path = clip_with(tmp_path, 20, 6, video=["a"] * 20, person=None)
-    found = source_of("table", in_files(path, list(range(11)), list(range(11, 20))))
+    found = table_source(in_files(path, list(range(11)), list(range(11, 20))))
     assert [(clip.subject, clip.action, clip.rows) for clip in found.sequences] == [("person 0", "a", 20)]
 
 
@@ -197,9 +205,9 @@ def test_a_frame_in_two_files_with_nothing_to_tell_its_people_apart_is_refused(t
     path = clip_with(tmp_path, 6, 6, video=["a"] * 6, person=None)
     folder = in_files(path, [0, 1, 2, 3], [3, 4, 5])
     with pytest.raises(InputError, match=r"part-1.parquet: frame 3 of a is in another file too; expected a column 'person'"):
-        source_of("table", folder)
+        table_source(folder)
     pq.write_table(pq.read_table(path).drop_columns(["video"]), folder / "other.parquet")
-    found = source_of("table", folder, {"on_error": "skip"})
+    found = table_source(folder, on_error="skip")
     assert [clip.action for clip in found.sequences] == ["other"]
     assert len(found.skipped) == 1
 
@@ -208,7 +216,7 @@ def test_a_person_who_is_in_a_frame_of_two_files_is_refused(tmp_path: Path) -> N
     path = clip_with(tmp_path, 6, 6, video=["a"] * 6, person=["anna"] * 6)
     folder = in_files(path, [0, 1, 2, 3], [3, 4, 5])
     with pytest.raises(InputError, match=r"part-0.parquet and .*part-1.parquet: frame 3 has person anna twice"):
-        source_of("table", folder)
+        table_source(folder)
 
 
 def test_files_of_one_recording_must_have_the_same_joints(tmp_path: Path) -> None:
@@ -217,34 +225,33 @@ def test_files_of_one_recording_must_have_the_same_joints(tmp_path: Path) -> Non
     other = pa.table({f"{joint}_{axis}": [5.0] for joint in COCO_17.joints for axis in "xy"} | {"frame": [9], "video": ["a"]})
     pq.write_table(other, folder / "part-2.parquet")
     with pytest.raises(InputError, match=r"part-2.parquet: a begins in .*part-0.parquet with other columns"):
-        source_of("table", folder)
+        table_source(folder)
 
 
 @pytest.mark.parametrize(("part_rows", "where"), [(100, ""), (5, ", rows 5 to 11")])
 def test_a_bad_frame_number_is_named_as_in_its_file_and_leaves_out_its_recording(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part_rows: int, where: str
+    tmp_path: Path, part_rows: int, where: str
 ) -> None:
-    monkeypatch.setattr(table_parts, "PART_ROWS", part_rows)
     path = clip_with(tmp_path, 12, 4, video=list("aaaaabbbbbbb"), frame=[0, 1, 2, 3, 4, 0, 1, 2.5, 3, 4, 5, 6])
     with pytest.raises(InputError, match=rf"clip.parquet{where}: row 7, column 'frame': expected a whole number"):
-        source_of("table parquet", path)
-    found = source_of("table parquet", path, {"on_error": "skip"})
+        table_source(path, part_rows)
+    found = table_source(path, part_rows, on_error="skip")
     assert [clip.action for clip in found.sequences] == ["a"]
     assert len(found.skipped) == 1
 
 
-def test_a_joint_far_outside_is_named_with_the_rows_of_its_part(tmp_path: Path, small_parts: None) -> None:
+def test_a_joint_far_outside_is_named_with_the_rows_of_its_part(tmp_path: Path) -> None:
     path = clip_with(tmp_path, 12, 4, video=list("aaaaabbbbbbb"), Hip_x=[100.0] * 11 + [1e6])
     with pytest.raises(InputError, match=r"clip.parquet, rows 5 to 11: frame 11, person 0: a joint lies far outside"):
-        source_of("table parquet", path)
+        table_source(path, SMALL)
 
 
 def test_a_file_that_is_no_table_is_refused_or_left_out(tmp_path: Path) -> None:
     clip_with(tmp_path, 6, 4)
     (tmp_path / "bad.parquet").write_bytes(b"PAR1 not")
     with pytest.raises(InputError, match=r"bad.parquet: not a table"):
-        source_of("table parquet", tmp_path)
-    found = source_of("table parquet", tmp_path, {"on_error": "skip"})
+        table_source(tmp_path)
+    found = table_source(tmp_path, on_error="skip")
     assert len(found.sequences) == 1
     assert len(found.skipped) == 1
 
@@ -259,18 +266,18 @@ def test_a_file_without_rows_is_refused(tmp_path: Path, column: str) -> None:
     path = clip_with(tmp_path, 2, 2, **{column: ["a", "a"]})
     pq.write_table(pq.read_table(path).slice(0, 0), path)
     with pytest.raises(InputError, match=r"clip.parquet: has no rows"):
-        source_of("table parquet", path)
+        table_source(path)
 
 
 def test_a_video_without_names_among_others_with_some_is_followed(tmp_path: Path) -> None:
     path = clip_with(tmp_path, 4, 4, video=["a", "a", "b", "b"], person=["anna", "anna", None, None])
-    assert [clip.subject for clip in source_of("table parquet", path).sequences] == ["person anna", "person 0"]
+    assert [clip.subject for clip in table_source(path).sequences] == ["person anna", "person 0"]
 
 
 def test_columns_of_millions_of_names_each_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """Their product would not fit into 64 bits."""
     codes = {"video": [1, 1, 2_999_999, 1], "camera": [5, 5, 1, 2_999_999], "person": [7, 7, 7, 7]}
-    monkeypatch.setattr(table_file, "names", lambda path, table, column: (np.arange(3_000_000), np.array(codes[column])))
-    found, place = table_parts.recordings("path", pa.table(codes), (("video",), ("camera",), ("person",)), ("", "", ""))
+    monkeypatch.setattr(columns, "names", lambda path, rows, column: (np.arange(3_000_000), np.array(codes[column])))
+    found, place = file_index.recordings("path", pa.table(codes), (("video",), ("camera",), ("person",)), ("", "", ""))
     assert found == [(1, 5, 7), (1, 2_999_999, 7), (2_999_999, 1, 7)]
     assert place.tolist() == [0, 0, 2, 1]

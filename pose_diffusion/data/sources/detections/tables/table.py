@@ -1,10 +1,11 @@
-"""2D poses in plain Parquet or CSV tables, a row a person and frame, with named columns.
+"""2D poses in plain Parquet or CSV tables with named columns, one row for each person and frame.
 
-Needed: frame, and for each joint of a known layout '<joint>_x', '<joint>_y' in pixels ('left_knee_x', 'LKnee_x' and
-'Left Knee_x' are one). Taken where they are there: '<joint>_confidence' (or _score, _likelihood, _visibility, _c), person
-(or track, track_id), video (or action), subject, camera, width, height. An empty cell is a missing joint. Rows of one video,
-subject and camera are one recording, in whatever order and in however many files they stand; folders such as 'video=a' name
-them where columns do not.
+Required columns: frame, and for each joint of a known layout '<joint>_x' and '<joint>_y' in pixels ('left_knee_x', 'LKnee_x'
+and 'Left Knee_x' are the same). Optional columns: '<joint>_confidence' (or _score, _likelihood, _visibility, _c), person (or
+track, track_id), video (or action), subject, camera, width, height. An empty cell is a missing joint.
+
+A folder of files is one table. Rows of the same video, subject and camera are one recording; they may stand in any order and
+in several files. Folders such as 'video=a' give names that no column gives.
 """
 
 from __future__ import annotations
@@ -19,144 +20,153 @@ from pose_diffusion.config import ArchiveConfig
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections
-from pose_diffusion.data.sources.detections.tables import table_file, table_parts
-from pose_diffusion.data.sources.detections.tables.table_file import Columns, Piece
-from pose_diffusion.data.sources.detections.tables.table_parts import Part, Recording
+from pose_diffusion.data.sources.detections.tables import columns, file_index, table_file, table_parts
+from pose_diffusion.data.sources.detections.tables.columns import ColumnFilter
+from pose_diffusion.data.sources.detections.tables.file_index import RecordingKey
+from pose_diffusion.data.sources.detections.tables.table_file import RowRange
+from pose_diffusion.data.sources.detections.tables.table_parts import TablePart
 from pose_diffusion.data.sources.inputs import Inputs, scan
 from pose_diffusion.errors import InputError
-from pose_diffusion.geometry.layouts import BODY_25, COCO_17, COCO_18, H36M_17, HALPE_26, LAYOUTS, by_names, simplified
+from pose_diffusion.geometry.layouts import BODY_25, COCO_17, COCO_18, H36M_17, HALPE_26, LAYOUTS, Layout, by_names, simplified
 from pose_diffusion.runtime.executor import Executor
 
 _CANDIDATES = (H36M_17, BODY_25, HALPE_26, COCO_17, COCO_18)
 _CONFIDENCE = ("confidence", "score", "likelihood", "visibility", "c")
 # Columns, each under its possible names: those that tell recordings apart, and the one that tells people apart.
-_RECORDING = (("video", "action"), ("subject",), ("camera",))
+_KEYS = (("video", "action"), ("subject",), ("camera",))
 _PERSON = ("person", "track", "track_id")
-_NAMES = {*_PERSON, *(name for names in _RECORDING for name in names)}
+_NAMES = {*_PERSON, *(name for candidates in _KEYS for name in candidates)}
 _NUMBERS = ("_x", "_y", *(f"_{word}" for word in _CONFIDENCE))
-_COLUMNS = Columns(lambda name: name in ("frame", "width", "height") or name.endswith(_NUMBERS), _NAMES.__contains__)
+_COLUMNS = ColumnFilter(lambda name: name in ("frame", "width", "height") or name.endswith(_NUMBERS), _NAMES.__contains__)
 
 
-def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> Source:
-    """A sequence a person, video and camera. Raises InputError for bad files."""
+def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor, part_rows: int = table_parts.PART_ROWS) -> Source:
+    """A sequence for each person, video and camera. part_rows: rows that are read at once, or more.
+
+    Raises InputError for bad files.
+    """
     paths, skipped = inputs.files(".parquet", ".csv"), list[str]()
-    looks = scan(inputs, lambda path: table_parts.look(path, _RECORDING, _default(inputs, path)), paths, skipped)
-    parts = table_parts.parts([look for _, look in looks])
+    indices = scan(inputs, lambda path: file_index.index_file(path, _KEYS, _default(inputs, path)), paths, skipped)
+    parts = table_parts.plan_parts([index for _, index in indices], part_rows)
     return detections_source("table", inputs, settings, executor, parts, lambda part: read(inputs, settings, part), skipped)
 
 
-def read(inputs: Inputs, settings: ArchiveConfig, part: Part) -> list[Detections]:
-    """A Detections for each video, subject and camera in a part."""
-    found: dict[Recording, list[Detections]] = {}
-    for piece in part.pieces:
-        for recording, detections in _read(inputs, settings, piece, part.only):
-            found.setdefault(recording, []).append(detections)
-    return [_joined(of_it) for of_it in found.values()]
+def read(inputs: Inputs, settings: ArchiveConfig, part: TablePart) -> list[Detections]:
+    """A Detections for each video, subject and camera of a part."""
+    by_recording: dict[RecordingKey, list[Detections]] = {}
+    for rows in part.ranges:
+        for key, detections in _read_range(settings, rows, _default(inputs, rows.path), part.only):
+            by_recording.setdefault(key, []).append(detections)
+    return [_joined(detections) for detections in by_recording.values()]
 
 
-def _read(
-    inputs: Inputs, settings: ArchiveConfig, piece: Piece, only: frozenset[Recording] | None
-) -> Iterator[tuple[Recording, Detections]]:
-    """The recordings of a piece of a file; `only` these, where it is given."""
-    path, default = piece.path, _default(inputs, piece.path)
-    table, rows = _rows(piece, default, only)
-    names = {name: simplified(name.removesuffix("_x")) for name in table.column_names if name.endswith("_x")}
-    candidates = _CANDIDATES if settings.layout == "auto" else (LAYOUTS[settings.layout],)
-    match = by_names(list(names.values()), candidates)
-    if match is None:
-        raise InputError(f"{path}: no columns '<joint>_x' for all joints of {' or '.join(c.name for c in candidates)}")
-    layout, places = match
-    joints = [list(names)[place].removesuffix("_x") for place in places]
-    points = np.empty((table.num_rows, len(joints), 3), np.float32)
-    for number, joint in enumerate(joints):
-        _joint(path, table, joint, points[:, number])
-    frame = table_file.numbers(path, table, "frame")
+def _default(inputs: Inputs, path: str) -> RecordingKey:
+    """The key of rows that name no recording."""
+    return file_index.names_in_path(path, _KEYS, inputs.stem(path))
+
+
+def _read_range(
+    settings: ArchiveConfig, rows: RowRange, default: RecordingKey, only: frozenset[RecordingKey] | None
+) -> Iterator[tuple[RecordingKey, Detections]]:
+    """The recordings of a range of rows; `only` these, if given."""
+    path = rows.path
+    table, row_number = _load(rows, default, only)
+    layout, points = _points(settings, path, table)
+    frame = columns.numbers(path, table, "frame")
     is_bad = ~np.isfinite(frame) | (frame != np.floor(frame))
-    frame = np.where(is_bad, 0, frame)
-    people, person = table_file.names(path, table, *_PERSON)
+    frame = np.where(is_bad, 0, frame).astype(np.int64)
+    people, person = columns.names(path, table, *_PERSON)
     is_named = people != ""
     size = None
-    if table_file.has(table, "width") and table_file.has(table, "height"):
-        size = np.stack([table_file.numbers(path, table, "width"), table_file.numbers(path, table, "height")], axis=1)
-    found, place = table_parts.recordings(path, table, _RECORDING, default)
-    order = np.argsort(place, kind="stable")  # rows keep their order within a recording
-    for recording, of_it in zip(found, np.split(order, np.cumsum(np.bincount(place))[:-1]), strict=True):
-        bad = rows[of_it[is_bad[of_it]]]
+    if columns.has_column(table, "width") and columns.has_column(table, "height"):
+        size = np.stack([columns.numbers(path, table, name) for name in ("width", "height")], axis=1)
+    keys, recording = file_index.recordings(path, table, _KEYS, default)
+    order = np.argsort(recording, kind="stable")  # rows keep their order within a recording
+    for key, chosen in zip(keys, np.split(order, np.cumsum(np.bincount(recording))[:-1]), strict=True):
+        bad_rows = row_number[chosen[is_bad[chosen]]]
         yield (
-            recording,
+            key,
             Detections(
-                where=str(piece),
-                name=recording[0],
+                where=str(rows),
+                name=key[0],
                 layout=layout,
-                points=points[of_it],
-                frame=frame[of_it].astype(np.int64),
-                person=people[person[of_it]].tolist() if is_named[person[of_it]].any() else None,
-                size=None if size is None else size[of_it],
-                subject=recording[1],
-                camera=recording[2],
-                wrong=f"{piece}: row {bad[0]}, column 'frame': expected a whole number" if len(bad) else "",
+                points=points[chosen],
+                frame=frame[chosen],
+                person=people[person[chosen]].tolist() if is_named[person[chosen]].any() else None,
+                size=None if size is None else size[chosen],
+                subject=key[1],
+                camera=key[2],
+                wrong=f"{rows}: row {bad_rows[0]}, column 'frame': expected a whole number" if len(bad_rows) else "",
             ),
         )
 
 
-def _rows(piece: Piece, default: Recording, only: frozenset[Recording] | None) -> tuple[pa.Table, np.ndarray]:
-    """The rows of these recordings, and the number that each has in its file."""
-    tables, numbers = [], []
-    for batch in table_file.batches(piece, _COLUMNS):
-        table, rows = batch.table, np.arange(batch.first, batch.first + batch.table.num_rows)
+def _load(rows: RowRange, default: RecordingKey, only: frozenset[RecordingKey] | None) -> tuple[pa.Table, np.ndarray]:
+    """The rows of a range that belong to `only` these recordings, and the number of each row in its file (rows,)."""
+    tables, row_numbers = [], []
+    for batch in table_file.read_batches(rows, _COLUMNS):
+        table, row_number = batch.table, batch.first_row + np.arange(batch.table.num_rows)
         if only is not None:
-            there, place = table_parts.recordings(piece.path, table, _RECORDING, default)
-            kept = np.array([recording in only for recording in there])[place]
-            table, rows = table.filter(kept), rows[kept]
+            keys, recording = file_index.recordings(rows.path, table, _KEYS, default)
+            is_kept = np.array([key in only for key in keys])[recording]
+            table, row_number = table.filter(is_kept), row_number[is_kept]
         tables.append(table)
-        numbers.append(rows)
-    if not sum(map(len, numbers)):
-        raise InputError(f"{piece.path}: has no rows")
-    return pa.concat_tables(tables), np.concatenate(numbers)
+        row_numbers.append(row_number)
+    if not sum(map(len, row_numbers)):
+        raise InputError(f"{rows.path}: has no rows")
+    return pa.concat_tables(tables), np.concatenate(row_numbers)
 
 
-def _default(inputs: Inputs, path: str) -> Recording:
-    """The recording of rows that name none."""
-    return table_parts.names_in_path(path, _RECORDING, inputs.stem(path))
-
-
-def _joined(found: list[Detections]) -> Detections:
-    """The detections of one recording in several files."""
-    first = found[0]
-    if len(found) == 1:
-        return first
-    for other in found[1:]:
-        if (other.layout, other.size is None) != (first.layout, first.size is None):
-            return replace(first, wrong=f"{other.where}: {other.name} begins in {first.where} with other columns")
-    frame = np.concatenate([one.frame for one in found])
-    person = None
-    if any(one.person is not None for one in found):
-        person = [name for one in found for name in (one.person or [""] * len(one.frame))]
-    elif len(shared := _shared([one.frame for one in found])):
-        twice = f"{found[-1].where}: frame {shared[0]} of {first.name} is in another file too"
-        return replace(first, wrong=f"{twice}; expected a column '{_PERSON[0]}', or other names for other videos")
-    return replace(
-        first,
-        where=f"{first.where} and {found[-1].where}",
-        points=np.concatenate([one.points for one in found]),
-        frame=frame,
-        person=person,
-        size=None if first.size is None else np.concatenate([one.size for one in found if one.size is not None]),
-        wrong=next((one.wrong for one in found if one.wrong), ""),
-    )
-
-
-def _shared(frames: list[np.ndarray]) -> np.ndarray:
-    """The frames that are in more than one of the files."""
-    distinct, count = np.unique(np.concatenate([np.unique(one) for one in frames]), return_counts=True)
-    return distinct[count > 1]
+def _points(settings: ArchiveConfig, path: str, table: pa.Table) -> tuple[Layout, np.ndarray]:
+    """The joint layout that the columns have, and x, y and confidence (rows, joints, 3), 0 for a joint with an empty cell."""
+    prefixes = [name.removesuffix("_x") for name in table.column_names if name.endswith("_x")]
+    candidates = _CANDIDATES if settings.layout == "auto" else (LAYOUTS[settings.layout],)
+    match = by_names([simplified(prefix) for prefix in prefixes], candidates)
+    if match is None:
+        raise InputError(f"{path}: no columns '<joint>_x' for all joints of {' or '.join(c.name for c in candidates)}")
+    layout, places = match
+    points = np.empty((table.num_rows, len(places), 3), np.float32)
+    for number, place in enumerate(places):
+        _joint(path, table, prefixes[place], points[:, number])
+    return layout, points
 
 
 def _joint(path: str, table: pa.Table, joint: str, out: np.ndarray) -> None:
-    """A joint's x, y and confidence into out (n, 3), 0 where a cell is empty."""
-    column = next((name for word in _CONFIDENCE if table_file.has(table, name := f"{joint}_{word}")), None)
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused with its frame
-        for place, axis in enumerate("xy"):
-            out[:, place] = table_file.numbers(path, table, f"{joint}_{axis}")
-        out[:, 2] = 1 if column is None else table_file.numbers(path, table, column)
+    """Writes a joint's x, y and confidence into out (rows, 3)."""
+    confidence = next((name for word in _CONFIDENCE if columns.has_column(table, name := f"{joint}_{word}")), None)
+    with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite and is refused with its frame
+        for axis, name in enumerate("xy"):
+            out[:, axis] = columns.numbers(path, table, f"{joint}_{name}")
+        out[:, 2] = 1 if confidence is None else columns.numbers(path, table, confidence)
     out[np.isnan(out).any(1)] = 0
+
+
+def _joined(parts: list[Detections]) -> Detections:
+    """The detections of one recording from several files as one. Where they do not fit together, `wrong` says why."""
+    first, last = parts[0], parts[-1]
+    if len(parts) == 1:
+        return first
+    for other in parts[1:]:
+        if (other.layout, other.size is None) != (first.layout, first.size is None):
+            return replace(first, wrong=f"{other.where}: {other.name} begins in {first.where} with other columns")
+    person = None
+    if any(part.person is not None for part in parts):
+        person = [name for part in parts for name in (part.person or [""] * len(part.frame))]
+    elif len(shared := _shared_frames(parts)):
+        twice = f"{last.where}: frame {shared[0]} of {first.name} is in another file too"
+        return replace(first, wrong=f"{twice}; expected a column '{_PERSON[0]}', or other names for other videos")
+    return replace(
+        first,
+        where=f"{first.where} and {last.where}",
+        points=np.concatenate([part.points for part in parts]),
+        frame=np.concatenate([part.frame for part in parts]),
+        person=person,
+        size=None if first.size is None else np.concatenate([part.size for part in parts if part.size is not None]),
+        wrong=next((part.wrong for part in parts if part.wrong), ""),
+    )
+
+
+def _shared_frames(parts: list[Detections]) -> np.ndarray:
+    """The frames that occur in more than one file."""
+    distinct, count = np.unique(np.concatenate([np.unique(part.frame) for part in parts]), return_counts=True)
+    return distinct[count > 1]

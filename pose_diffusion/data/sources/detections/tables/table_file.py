@@ -1,183 +1,147 @@
-"""A table's file, Parquet or CSV: its rows, all or some of them, and its columns as numbers and names, checked."""
+"""Reads rows of one Parquet or CSV file, a batch at a time, in bounded memory.
+
+A range of a Parquet file is read by the row groups that hold it. A CSV is read in blocks of whole lines; a range of it begins
+at the last block before it whose place in the file is known, so that the lines before are not read again.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
 from pose_diffusion import storage
+from pose_diffusion.data.sources.detections.tables.columns import ColumnFilter
 from pose_diffusion.errors import InputError
 
-_BLOCK = 16 << 20  # bytes of a CSV that are read at once
+BLOCK_BYTES = 16 << 20  # of a CSV that are read at once
 _BAD_CELL = re.compile(r"CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to \w+: invalid value '(.*)'")
 
 
-class Place(NamedTuple):
-    """Where a row of a CSV begins: its number, and the bytes before it."""
+class RowOffset(NamedTuple):
+    """Where a row of a CSV begins: its number (0 is the first after the header) and the bytes before it."""
 
     row: int
     byte: int
 
 
 @dataclass(frozen=True)
-class Piece:
-    """Rows start to stop of a file; the whole file where stop is None. place: of a row of a CSV that is not after the first."""
+class RowRange:
+    """Rows start to stop of a file; all of them if stop is None. offset: a known place in a CSV at or before start."""
 
     path: str
     start: int = 0
     stop: int | None = None
-    place: Place | None = None
+    offset: RowOffset | None = None
 
     def __str__(self) -> str:
         return self.path if self.stop is None else f"{self.path}, rows {self.start} to {self.stop - 1}"
 
 
 @dataclass(frozen=True)
-class Columns:
-    """The columns that are read of a table: those of numbers and those of names, by their name."""
-
-    is_number: Callable[[str], bool]
-    is_name: Callable[[str], bool]
-
-    def of(self, present: list[str]) -> list[str]:
-        return [name for name in present if self.is_number(name) or self.is_name(name)]
-
-
-@dataclass(frozen=True)
 class Batch:
-    """Some rows of a file. first: the number of their first in the file. place: of the first of a CSV's block."""
+    """Consecutive rows of a file. first_row: the number of the first in the file. offset: of the CSV block that holds them."""
 
     table: pa.Table
-    first: int
-    place: Place | None = None
+    first_row: int
+    offset: RowOffset | None = None
 
 
-def batches(piece: Piece, columns: Columns) -> Iterator[Batch]:
-    """The piece's rows, some at a time.
+def read_batches(rows: RowRange, columns: ColumnFilter, block_bytes: int = BLOCK_BYTES) -> Iterator[Batch]:
+    """The rows of a range, in order.
 
-    Raises InputError for a file that is no table and for one that has fewer rows than the piece.
+    Raises InputError for a file that is not a table, and for one with fewer rows than the range, which has changed since it
+    was indexed.
     """
-    path, reached = piece.path, piece.start
-    with storage.open_file(path) as file, _reading(path):
-        read = _parquet if is_parquet(path) else _csv
-        for batch in read(path, file, piece, columns):
-            low = max(piece.start - batch.first, 0)
-            rows = batch.table.num_rows
-            high = rows if piece.stop is None else min(piece.stop - batch.first, rows)
+    path, next_row = rows.path, rows.start
+    with storage.open_file(path) as file, _input_errors(path):
+        batches = _parquet_batches(file, rows, columns) if _is_parquet(path) else _csv_batches(file, rows, columns, block_bytes)
+        for batch in batches:
+            size = batch.table.num_rows
+            low = max(rows.start - batch.first_row, 0)
+            high = size if rows.stop is None else min(rows.stop - batch.first_row, size)
             if low < high:
-                yield Batch(batch.table.slice(low, high - low), batch.first + low, batch.place)
-                reached = batch.first + high
-            if reached == piece.stop:
+                yield Batch(batch.table.slice(low, high - low), batch.first_row + low, batch.offset)
+                next_row = batch.first_row + high
+            if next_row == rows.stop:
                 break
-    if piece.stop is not None and reached < piece.stop:
-        raise InputError(f"{piece}: the file has changed since it was read first")
-
-
-def is_parquet(path: str) -> bool:
-    return path.lower().endswith(".parquet")
+    if rows.stop is not None and next_row < rows.stop:
+        raise InputError(f"{rows}: the file has changed since it was read first")
 
 
 def header(path: str) -> list[str]:
-    """The names of a file's columns. Raises InputError for a file that is no table."""
-    with storage.open_file(path) as file, _reading(path):
-        return _unique(path, pq.ParquetFile(file).schema_arrow.names if is_parquet(path) else _header(file))
+    """The names of a file's columns. Raises InputError for a file that is not a table."""
+    with storage.open_file(path) as file, _input_errors(path):
+        return _unique(path, pq.ParquetFile(file).schema_arrow.names if _is_parquet(path) else _csv_header(file))
 
 
-def has(table: pa.Table, name: str) -> bool:
-    """Whether there is such a column. (`column_names` is a new list at each use.)"""
-    return table.schema.get_field_index(name) >= 0
+def _is_parquet(path: str) -> bool:
+    return path.lower().endswith(".parquet")
 
 
-def numbers(path: str, table: pa.Table, name: str) -> np.ndarray:
-    """A column as float64, empty cells NaN. Raises InputError where there is none or it holds anything else."""
-    if not has(table, name):
-        raise InputError(f"{path}: no column '{name}'")
-    try:
-        return table[name].cast(pa.float64()).to_numpy()
-    except pa.ArrowException:
-        raise InputError(f"{path}: column '{name}': expected numbers, got {table[name].type}") from None
-
-
-def names(path: str, table: pa.Table, *columns: str) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct names in the first of the columns that is there, sorted, and each row's place among them.
-
-    Where none is there the only name is empty, as that of an empty cell is. Raises InputError for other things than names.
-    """
-    column = next((name for name in columns if has(table, name)), None)
-    if column is None:
-        return np.array([""]), np.zeros(table.num_rows, np.int32)
-    kind = table[column].type
-    try:
-        plain = table[column].cast(kind.value_type) if pa.types.is_dictionary(kind) else table[column]
-        coded = plain.combine_chunks().dictionary_encode(null_encoding="encode")
-    except pa.ArrowException:
-        raise InputError(f"{path}: column '{column}': expected names or numbers, got {kind}") from None
-    found = ["" if value is None else str(value) for value in coded.dictionary.to_pylist()]
-    distinct, place = np.unique(found, return_inverse=True)
-    return distinct, place.astype(np.int32)[coded.indices.to_numpy()]
-
-
-def _parquet(path: str, file: Any, piece: Piece, columns: Columns) -> Iterator[Batch]:
-    """The rows of the row groups that hold the piece; a whole file's at once, as that is the fastest."""
+def _parquet_batches(file: Any, rows: RowRange, columns: ColumnFilter) -> Iterator[Batch]:
+    """The row groups that hold the range; a whole file in one batch, which is fastest."""
     parquet = pq.ParquetFile(file, pre_buffer=True)
-    used = columns.of(_unique(path, parquet.schema_arrow.names))
-    if piece.stop is None:
+    used = columns.select(_unique(rows.path, parquet.schema_arrow.names))
+    if rows.stop is None:
         yield Batch(parquet.read(used), 0)
         return
     row = 0
     for group in range(parquet.num_row_groups):
-        rows = parquet.metadata.row_group(group).num_rows
-        if row + rows > piece.start:
-            for batch in parquet.iter_batches(row_groups=[group], columns=used):
-                yield Batch(pa.Table.from_batches([batch]), row)
-                row += len(batch)
-        else:
-            row += rows
+        size = parquet.metadata.row_group(group).num_rows
+        if row + size <= rows.start:
+            row += size
+            continue
+        for batch in parquet.iter_batches(row_groups=[group], columns=used):
+            yield Batch(pa.Table.from_batches([batch]), row)
+            row += len(batch)
 
 
-def _csv(path: str, file: Any, piece: Piece, columns: Columns) -> Iterator[Batch]:
-    """The rows from the piece's place on. Types are set, as those that Arrow finds in the first rows need not fit the rest."""
-    present = _unique(path, _header(file))
-    names = pyarrow.csv.ReadOptions(column_names=present)
+def _csv_batches(file: Any, rows: RowRange, columns: ColumnFilter, block_bytes: int) -> Iterator[Batch]:
+    """The blocks from the range's offset on.
+
+    Column types are given to Arrow, because those that it infers from the first rows need not fit the rest.
+    """
+    present = _unique(rows.path, _csv_header(file))
+    column_names = pyarrow.csv.ReadOptions(column_names=present)
     types = pyarrow.csv.ConvertOptions(
-        include_columns=columns.of(present),
+        include_columns=columns.select(present),
         column_types={name: pa.float64() if columns.is_number(name) else pa.string() for name in present},
         strings_can_be_null=True,
     )
-    row, byte = piece.place or Place(0, file.tell())
+    row, byte = rows.offset or RowOffset(0, file.tell())
     file.seek(byte)
     try:
-        for block in _blocks(file):
-            table = pyarrow.csv.read_csv(pa.BufferReader(block), names, convert_options=types)
-            yield Batch(table, row, Place(row, byte))
+        for block in _line_blocks(file, block_bytes):
+            table = pyarrow.csv.read_csv(pa.BufferReader(block), column_names, convert_options=types)
+            yield Batch(table, row, RowOffset(row, byte))
             row, byte = row + table.num_rows, byte + len(block)
     except pa.ArrowInvalid as error:
-        if not (bad := _BAD_CELL.search(str(error))):
+        if not (cell := _BAD_CELL.search(str(error))):
             raise
-        raise InputError(f"{path}: column '{present[int(bad[1])]}': expected numbers, got string '{bad[3]}'") from None
+        column, value = present[int(cell[1])], cell[3]
+        raise InputError(f"{rows.path}: column '{column}': expected numbers, got string '{value}'") from None
 
 
-def _header(file: Any) -> list[str]:
-    """A CSV's names; the file stands after them then."""
+def _csv_header(file: Any) -> list[str]:
+    """The column names of a CSV. Leaves the file at the first byte after them."""
     line = file.readline().decode("utf-8-sig")
     if not line.strip():
         raise ValueError("its first line is empty")
     return next(csv.reader([line]))
 
 
-def _blocks(file: Any) -> Iterator[bytes]:
-    """A CSV's rows from where the file stands, so many bytes of whole lines at a time."""
+def _line_blocks(file: Any, block_bytes: int) -> Iterator[bytes]:
+    """The rest of the file in blocks of whole lines, about block_bytes each."""
     rest = b""
-    while chunk := file.read(_BLOCK):
+    while chunk := file.read(block_bytes):
         lines, end, rest = (rest + chunk).rpartition(b"\n")
         if end:
             yield lines + end
@@ -186,7 +150,8 @@ def _blocks(file: Any) -> Iterator[bytes]:
 
 
 @contextlib.contextmanager
-def _reading(path: str) -> Iterator[None]:
+def _input_errors(path: str) -> Iterator[None]:
+    """Turns what readers raise for a broken file into an InputError of one line."""
     try:
         yield
     except InputError:
@@ -195,8 +160,8 @@ def _reading(path: str) -> Iterator[None]:
         raise InputError(f"{path}: not a table ({str(error).splitlines()[0]})") from None
 
 
-def _unique(path: str, found: list[str]) -> list[str]:
-    """The columns' names. Raises InputError where one is there twice."""
-    if len(set(found)) < len(found):
-        raise InputError(f"{path}: column '{next(n for n in found if found.count(n) > 1)}' is there twice")
-    return found
+def _unique(path: str, names: list[str]) -> list[str]:
+    """The names as they are. Raises InputError if one occurs twice."""
+    if len(set(names)) < len(names):
+        raise InputError(f"{path}: column '{next(name for name in names if names.count(name) > 1)}' is there twice")
+    return names
