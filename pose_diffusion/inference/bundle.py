@@ -29,6 +29,7 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.geometry import skeleton
 from pose_diffusion.inference.bundle_card import describe
 from pose_diffusion.inference.lifting import Lifted, lift
+from pose_diffusion.inference.options import DEFAULTS, SamplingOptions
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.models.published.networks import Network, Networks, build
@@ -50,9 +51,19 @@ class Bundle(Networks):
     content_hash: str = ""
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def lift(self, uv_or_mixture: Tensor, flips: bool = True, hypotheses: int = 1, **options: Any) -> Lifted:
-        """2D poses (N, 17, 2) or mixtures (N, 17, K, 5) to 3D: see `pose_diffusion.inference.lifting.lift`."""
-        return lift(self, uv_or_mixture, flips=flips, hypotheses=hypotheses, **options)
+    def lift(
+        self,
+        uv_or_mixture: Tensor,
+        options: SamplingOptions = DEFAULTS,
+        generator: torch.Generator | None = None,
+        keys: Tensor | None = None,
+        **changes: Any,
+    ) -> Lifted:
+        """2D poses (N, 17, 2) or mixtures (N, 17, K, 5) to 3D: see `pose_diffusion.inference.lifting.lift`.
+
+        changes: single options by name, such as hypotheses=5, on top of `options`.
+        """
+        return lift(self, uv_or_mixture, dataclasses.replace(options, **changes), generator, keys)
 
 
 def save_bundle(
