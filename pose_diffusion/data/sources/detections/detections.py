@@ -13,7 +13,7 @@ from pose_diffusion.config import ArchiveConfig
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections import images
 from pose_diffusion.errors import InputError
-from pose_diffusion.geometry.layouts import LAYOUTS, Layout
+from pose_diffusion.geometry.layouts import LAYOUTS, Layout, of_size
 
 _LARGEST_IMAGE = 100_000
 _LARGEST_NUMBER = 1e30  # well within float32
@@ -52,13 +52,15 @@ def fit_layout(settings: ArchiveConfig, points: np.ndarray, usual: Sequence[Layo
     Whole-body layouts begin with those of the body, and the rest is left out. Raises InputError for any other J.
     """
     joints = points.shape[1]
-    body = _WHOLE_BODY.get(joints, joints)
     candidates = usual if settings.layout == "auto" else [LAYOUTS[settings.layout]]
-    for layout in candidates:
-        if len(layout.joints) == body:
-            return layout, points[:, :body]
+    for count in (joints, _WHOLE_BODY.get(joints, joints)):
+        for layout in candidates:
+            if len(layout.joints) == count:
+                return layout, points[:, :count]
     expected = ", ".join(f"{len(layout.joints)} ({layout.name})" for layout in candidates)
-    raise InputError(f"{where}: {joints} joints a person, expected {expected}")
+    others = " and ".join(layout.name for layout in of_size(joints))
+    hint = f"; {others} have {joints}" if others else ""
+    raise InputError(f"{where}: {joints} joints a person, expected {expected}{hint}")
 
 
 def image_sizes(converter: str, settings: ArchiveConfig, found: Detections) -> np.ndarray:
