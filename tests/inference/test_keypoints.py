@@ -169,8 +169,9 @@ def test_every_layout_lifts_its_own_17_joints(bundle: Bundle, layout: Layout) ->
 
 def test_the_body_of_a_whole_body_layout_is_taken(bundle: Bundle, pixels: np.ndarray) -> None:
     whole = np.concatenate([pixels, np.ones((FRAMES, 133 - 17, 3))], axis=1)
-    found, expected = bundle.lift_keypoints(whole, SIZE), bundle.lift_keypoints(pixels, SIZE)
-    np.testing.assert_array_equal(found.pose_3d, expected.pose_3d)
+    expected = bundle.lift_keypoints(pixels, SIZE)
+    for layout in ("coco17", "coco_wholebody133"):
+        np.testing.assert_allclose(bundle.lift_keypoints(whole, SIZE, layout).pose_3d, expected.pose_3d, rtol=0, atol=1e-5)
 
 
 def test_one_frame_lifts_as_it_does_among_others(bundle: Bundle, pixels: np.ndarray) -> None:
@@ -256,10 +257,10 @@ def with_value(frame: int, joint: int, channel: int, value: float) -> Callable[[
 SMALL_CAMERA = Camera.from_field_of_view(60, 640, 480)
 BAD = {
     "joints of another layout": wrong(
-        lambda a: np.concatenate([a, a[:, :8]], 1), r"pixels: 25 joints a person, expected 17 \(coco17\); body25 have 25"
+        lambda a: np.concatenate([a, a[:, :8]], 1), r"pixels: 25 joints a person, expected 17 \(coco17\); body25 .*have 25"
     ),
     "joints of no layout": wrong(lambda a: a[:, :11], r"pixels: 11 joints a person, expected 17 \(coco17\)$"),
-    "joints of several layouts": wrong(same, "coco17 and mpi_inf_3dhp17 and h36m17 have 17", layout="body25"),
+    "joints of several layouts": wrong(same, "coco17 and .*h36m17 have 17", layout="body25"),
     "one pose without frames": wrong(lambda a: a[0], r"pixels: shape \(17, 3\), expected \(frames, joints, 2\)"),
     "four channels": wrong(lambda a: np.concatenate([a, a[..., :1]], -1), r"pixels: shape \(12, 17, 4\)"),
     "words": wrong(lambda a: a.astype(str).astype(object) + "x", "pixels: expected an array of numbers"),
@@ -277,7 +278,7 @@ BAD = {
     "NaN image size": wrong(same, "pixels: frame 0, person 0: an image size", image_size=(np.nan, 720)),
     "one number for the size": wrong(same, r"image_size: shape \(\), expected \(2,\)", image_size=1280),
     "image sizes of other frames": wrong(same, r"image_size: shape \(3, 2\), .* or \(12, 2\)", image_size=[SIZE] * 3),
-    "unknown layout": wrong(same, "layout 'coco': expected a Layout or one of coco17, body25", layout="coco"),
+    "unknown layout": wrong(same, "layout 'coco': expected a Layout or one of .*coco17, .*h36m17", layout="coco"),
     "threshold above 1": wrong(same, "min_confidence is 2: input should be less than or equal to 1", min_confidence=2),
     "negative gap": wrong(same, "longest_gap is -1: input should be greater than or equal to 0", longest_gap=-1),
     "fps of 0": wrong(same, "fps is 0, expected a number above 0", fps=0),
