@@ -14,7 +14,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
@@ -30,14 +30,15 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.geometry import skeleton
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.geometry.layouts import Layout
-from pose_diffusion.inference import keypoints
 from pose_diffusion.inference.bundle_card import describe
-from pose_diffusion.inference.keypoints import LiftedPoses
 from pose_diffusion.inference.lifting import Lifted, lift
 from pose_diffusion.inference.options import DEFAULTS, SamplingOptions
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.models.published.networks import Network, Networks, build
+
+if TYPE_CHECKING:
+    from pose_diffusion.inference.keypoints import LiftedPoses
 
 FORMAT = "pose-diffusion-bundle"
 VERSION = 1
@@ -102,6 +103,9 @@ class Bundle(Networks):
         Raises InputError, in one line, for shapes, sizes and values that make no sense, a number of joints that is not the
         layout's, and where no joint is seen at all.
         """
+        # Imported here because it loads the sources of detections (scipy, h5py), which lifting mixtures does not need.
+        from pose_diffusion.inference import keypoints
+
         width = keypoints.smoothing_width(smooth, fps)
         sequences = keypoints.read_keypoints(pixels, image_size, layout, min_confidence, longest_gap, name)
         cameras = keypoints.sequence_cameras(sequences, camera, field_of_view)

@@ -15,7 +15,7 @@ from pose_diffusion.config import InferConfig, loading
 from pose_diffusion.data import predictions
 from pose_diffusion.data.manifest import Selection
 from pose_diffusion.data.schema import tensor_values
-from pose_diffusion.data.sources import find
+from pose_diffusion.data.sources import open_source
 from pose_diffusion.distributed.infer.shard_lifter import ShardLifter, Task
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera, h36m_cameras, to_screen
@@ -51,7 +51,8 @@ def from_files(folder: Path, bundle: str, pixels: np.ndarray, infer: dict, **coc
     (folder / "clip.json").write_text(json.dumps(entries))
     settings = {"image_size": list(SIZE), "longest_gap": 25, **coco}
     prepare = {"source": "coco", "input": str(folder / "clip.json")}
-    sequences = [clip.load() for clip in find(loading.from_dict({"prepare": prepare, "coco": settings})).clips]
+    source = open_source(loading.from_dict({"prepare": prepare, "coco": settings}))
+    sequences = [sequence.load() for sequence in source.sequences]
     manifest = write_folder(folder / "shards", {"split=test/part-00000.parquet": sequences})
     config = InferConfig(bundle=bundle, input=str(folder / "shards"), output=str(folder / "out"), **infer)
     task = Task(config, Selection(split="test"), kernels=1, cameras={}, reproject=False, run="run", device="cpu", threads=1)
