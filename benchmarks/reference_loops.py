@@ -13,6 +13,7 @@ from benchmarks.timing import matmul_peak
 from pose_diffusion.config import Config
 from pose_diffusion.data import mixture as mixtures
 from pose_diffusion.inference.lifting import lift
+from pose_diffusion.inference.options import SamplingOptions
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.models.published.networks import Networks
@@ -70,23 +71,13 @@ def lifting(config: Config, device: torch.device) -> Callable[[], int]:
     rows = 64 if device.type == "cpu" else 4096
     mixture = poses(rows)[0].to(device)
     keys = torch.arange(rows)
-    infer = config.infer
+    infer, options = config.infer, SamplingOptions.from_config(config.infer)
     if infer.compiled:
         both.compile()
 
     def call() -> int:
         with torch.autocast(device.type, torch.bfloat16, enabled=infer.precision == "bf16"):
-            lift(
-                both,
-                mixture,
-                infer.flips,
-                infer.hypotheses,
-                eta=infer.eta,
-                preserve_scale=infer.preserve_scale,
-                rows=infer.batch or None,
-                keys=keys,
-                pose_2d=infer.pose_2d,
-            )
+            lift(both, mixture, options, keys=keys)
         return rows
 
     return call

@@ -1,7 +1,12 @@
 """Diffusion models that lift 2D human poses to 3D.
 
-`load_bundle` opens a trained model; `metrics` measures poses. Both are imported when first used, so that reading a config
-does not load torch.
+    import pose_diffusion as pd
+
+    model = pd.load_bundle("runs/mine/model")
+    poses = model.lift_keypoints(pixels, image_size=(1920, 1080), layout="coco17")
+    poses.pose_3d, poses.spread
+
+What is named here is imported when first used, so that reading a config does not load torch.
 """
 
 from __future__ import annotations
@@ -10,17 +15,55 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pose_diffusion.config import Config
+    from pose_diffusion.errors import InputError
     from pose_diffusion.geometry import metrics
-    from pose_diffusion.inference.bundle import load_bundle
+    from pose_diffusion.geometry.camera import Camera
+    from pose_diffusion.geometry.layouts import LAYOUTS, Layout
+    from pose_diffusion.inference.bundle import Bundle, load_bundle
+    from pose_diffusion.inference.keypoints import LiftedPoses
+    from pose_diffusion.inference.lifting import Lifted
+    from pose_diffusion.inference.options import SamplingOptions
+    from pose_diffusion.training.trainer import Trainer
 
-__all__ = ["load_bundle", "metrics"]
+__all__ = [
+    "LAYOUTS",
+    "Bundle",
+    "Camera",
+    "Config",
+    "InputError",
+    "Layout",
+    "Lifted",
+    "LiftedPoses",
+    "SamplingOptions",
+    "Trainer",
+    "load_bundle",
+    "metrics",
+]
+
+# The module that each name is in; metrics is one itself.
+_MODULES = {
+    "LAYOUTS": "geometry.layouts",
+    "Bundle": "inference.bundle",
+    "Camera": "geometry.camera",
+    "Config": "config",
+    "InputError": "errors",
+    "Layout": "geometry.layouts",
+    "Lifted": "inference.lifting",
+    "LiftedPoses": "inference.keypoints",
+    "SamplingOptions": "inference.options",
+    "Trainer": "training.trainer",
+    "load_bundle": "inference.bundle",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "load_bundle":
-        from pose_diffusion.inference.bundle import load_bundle
-
-        return load_bundle
     if name == "metrics":
         return importlib.import_module("pose_diffusion.geometry.metrics")
-    raise AttributeError(f"module 'pose_diffusion' has no attribute '{name}'")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'pose_diffusion' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"pose_diffusion.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,6 +1,6 @@
 """Places for joints that a detector did not see: from the frames around, else from the joints around.
 
-Both are guesses, so a filled joint gets a wide kernel and is counted (see `sources.archive`).
+Both are guesses, so a filled joint gets a wide kernel and is counted (see `sources.detections.person_sequences`).
 """
 
 from __future__ import annotations

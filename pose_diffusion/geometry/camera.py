@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -54,6 +55,18 @@ class Camera:
         focal = np.array(self.focal) * (2 / self.width)
         centre = to_screen(np.array(self.centre), self.width, self.height)
         return np.concatenate([focal, centre, self.radial, self.tangential])
+
+    @staticmethod
+    def from_field_of_view(degrees: float, width: int, height: int) -> Camera:
+        """A pinhole without distortion that sees this horizontal angle, its centre in the middle of the image.
+
+        It stands at the world's origin and looks along z. Raises InputError for an angle that is not between 0 and 180.
+        """
+        if not 0 < degrees < 180:
+            raise InputError(f"field of view is {degrees}, expected degrees between 0 and 180")
+        focal = width / 2 / math.tan(math.radians(degrees) / 2)
+        identity = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+        return Camera(identity, (0.0, 0.0, 0.0), (focal, focal), (width / 2, height / 2), width, height)
 
     def to_camera(self, world: Array) -> Array:
         """World metres (..., 3) to the camera frame: x right, y down, z away from the camera."""

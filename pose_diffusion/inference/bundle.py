@@ -14,11 +14,12 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors.torch
 import torch
 import yaml
+from numpy.typing import ArrayLike
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -27,11 +28,17 @@ from pose_diffusion.config import Config, DiffusionConfig, ModelConfig, loading
 from pose_diffusion.config.renamed import upgrade
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry import skeleton
+from pose_diffusion.geometry.camera import Camera
+from pose_diffusion.geometry.layouts import Layout
 from pose_diffusion.inference.bundle_card import describe
 from pose_diffusion.inference.lifting import Lifted, lift
+from pose_diffusion.inference.options import DEFAULTS, SamplingOptions
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.models.published.networks import Network, Networks, build
+
+if TYPE_CHECKING:
+    from pose_diffusion.inference.keypoints import LiftedPoses
 
 FORMAT = "pose-diffusion-bundle"
 VERSION = 1
@@ -50,9 +57,62 @@ class Bundle(Networks):
     content_hash: str = ""
     provenance: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
-    def lift(self, uv_or_mixture: Tensor, flips: bool = True, hypotheses: int = 1, **options: Any) -> Lifted:
-        """2D poses (N, 17, 2) or mixtures (N, 17, K, 5) to 3D: see `pose_diffusion.inference.lifting.lift`."""
-        return lift(self, uv_or_mixture, flips=flips, hypotheses=hypotheses, **options)
+    def lift(
+        self,
+        uv_or_mixture: Tensor,
+        options: SamplingOptions = DEFAULTS,
+        generator: torch.Generator | None = None,
+        keys: Tensor | None = None,
+        **changes: Any,
+    ) -> Lifted:
+        """2D poses (N, 17, 2) or mixtures (N, 17, K, 5) to 3D: see `pose_diffusion.inference.lifting.lift`.
+
+        changes: single options by name, such as hypotheses=5, on top of `options`.
+        """
+        return lift(self, uv_or_mixture, dataclasses.replace(options, **changes), generator, keys)
+
+    def lift_keypoints(
+        self,
+        pixels: ArrayLike | Tensor,
+        image_size: ArrayLike | Tensor,
+        layout: str | Layout = "coco17",
+        fps: float | None = None,
+        *,
+        camera: Camera | None = None,
+        field_of_view: float | None = None,
+        smooth: float = 0.0,
+        min_confidence: float = 0.0,
+        longest_gap: int = 25,
+        seed: int = 0,
+        name: str = "",
+        **options: Any,
+    ) -> LiftedPoses:
+        """Keypoints of one person to 3D, as `prepare` and `infer` do it with a file of them.
+
+        pixels: (T, J, 2 or 3) x, y and, where known, confidence; a joint is unseen where one of them is NaN, the confidence is
+        not above min_confidence, or x and y are 0. image_size: (width, height), or (T, 2) one for each frame. layout: the
+        order of the joints, a name in `LAYOUTS` or a `Layout`.
+        fps: frames a second. The networks look at one frame at a time and do not use it; it stands in the result, and `smooth`
+        needs it: averages poses over near frames, the window's sigma in seconds.
+        camera, or field_of_view: the calibrated camera, or its horizontal angle in degrees; with one of them the result has
+        the root, where the person stands.
+        longest_gap: frames over which an unseen joint's place is interpolated in time; 0 for images that are no video.
+        seed, name: of what hypotheses draw, which depends on the seed, the recording's name and the frame.
+        options: those of `SamplingOptions` by name, such as flips=False.
+
+        Raises InputError, in one line, for shapes, sizes and values that make no sense, a number of joints that is not the
+        layout's, and where no joint is seen at all.
+        """
+        # Imported here because it loads the sources of detections (scipy, h5py), which lifting mixtures does not need.
+        from pose_diffusion.inference import keypoints
+
+        width = keypoints.smoothing_width(smooth, fps)
+        sequences = keypoints.read_keypoints(pixels, image_size, layout, min_confidence, longest_gap, name)
+        cameras = keypoints.sequence_cameras(sequences, camera, field_of_view)
+        estimates = keypoints.lift_sequences(self, sequences, SamplingOptions(**options), cameras, seed)
+        if width:
+            estimates = keypoints.smooth_sequences(sequences, estimates, width)
+        return keypoints.join_sequences(sequences, estimates, len(pixels), fps)  # type: ignore[arg-type]
 
 
 def save_bundle(

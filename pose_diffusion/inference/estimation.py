@@ -13,31 +13,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pose_diffusion.data.mixture import Pose2D, single
+from pose_diffusion.data.mixture import single
 from pose_diffusion.geometry.reprojection import fit_root, joint_log_likelihood
 from pose_diffusion.geometry.smoothing import smooth
 from pose_diffusion.inference import aggregation
 from pose_diffusion.inference.lifting import lift
+from pose_diffusion.inference.options import SamplingOptions
 from pose_diffusion.models.published.networks import Networks
 
 _MM = 1000.0
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How poses are lifted; see `lifting.lift`. aggregate: which one becomes pose_3d.
-
-    reproject: make the aggregates that reproject, which takes the camera of every pose.
-    """
-
-    flips: bool = True
-    hypotheses: int = 1
-    aggregate: str = "mean"
-    reproject: bool = False
-    eta: float | None = None
-    preserve_scale: bool | None = None
-    rows: int | None = None
-    pose_2d: Pose2D = "heaviest"
 
 
 @dataclass(frozen=True)
@@ -91,35 +75,24 @@ def _on_cpu(tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def estimate(
-    networks: Networks, mixture: Tensor, settings: Settings, keys: Tensor, intrinsic: Tensor | None = None
+    networks: Networks, mixture: Tensor, options: SamplingOptions, keys: Tensor, intrinsic: Tensor | None = None
 ) -> Estimate:
     """mixture (N, 17, K, 5), keys (N,) of the draws, intrinsic (N, 9), NaN where unknown, None where no camera is known."""
-    lifted = lift(
-        networks,
-        mixture,
-        settings.flips,
-        settings.hypotheses,
-        eta=settings.eta,
-        preserve_scale=settings.preserve_scale,
-        rows=settings.rows,
-        keys=keys,
-        pose_2d=settings.pose_2d,
-    )
+    lifted = lift(networks, mixture, options, keys=keys)
     mixture = mixture.to(lifted.pose_3d.device)
     intrinsic = None if intrinsic is None else intrinsic.to(mixture.device)
-    uv, sigma = single(mixture, settings.pose_2d).split(2, -1)  # each (N, 17, 2)
+    uv, sigma = single(mixture, options.pose_2d).split(2, -1)  # each (N, 17, 2)
     hypotheses = lifted.hypotheses
     poses = {"lifter": lifted.lifter_pose}
     if networks.denoiser is not None:
         poses["diffusion"] = lifted.pose_3d if hypotheses is None else hypotheses[:, 0]
     if hypotheses is not None:
-        found = {"mean": aggregation.mean(hypotheses)}
-        if settings.reproject and intrinsic is not None:
+        poses["mean"] = aggregation.mean(hypotheses)
+        if options.reproject and intrinsic is not None:
             likelihood = _likelihood(hypotheses, uv, sigma, mixture, intrinsic)
-            found["weighted"] = aggregation.weighted(hypotheses, likelihood)
-            found["jointwise"] = aggregation.jointwise(hypotheses, likelihood)
-        poses |= found
-        poses[settings.aggregate] = poses.pop(settings.aggregate)  # to the end
+            poses["weighted"] = aggregation.weighted(hypotheses, likelihood)
+            poses["jointwise"] = aggregation.jointwise(hypotheses, likelihood)
+        poses[options.aggregate] = poses.pop(options.aggregate)  # to the end
     root = None
     if intrinsic is not None:
         root = fit_root(list(poses.values())[-1], uv, intrinsic, sigma)

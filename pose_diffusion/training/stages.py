@@ -21,6 +21,7 @@ from pose_diffusion.diffusion.schedule import Schedule, sampling_steps
 from pose_diffusion.geometry import metrics
 from pose_diffusion.geometry.skeleton import N_JOINTS
 from pose_diffusion.inference.lifting import lift
+from pose_diffusion.inference.options import SamplingOptions
 from pose_diffusion.models.published.compiling import CompiledTraining, compiled_lifting
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.graformer import Lifter
@@ -124,7 +125,7 @@ def evaluate(networks: Networks, held_out: HeldOut) -> Tensor:
     One pass without flips on each joint's heaviest kernel. Without a denoiser the last two are those of the lifter.
     """
     # eta is left at 0: the choice of the best epoch must not depend on drawn noise.
-    lifted = lift(networks, held_out.mixture, flips=False, eta=0.0)
+    lifted = lift(networks, held_out.mixture, SamplingOptions(flips=False, eta=0.0))
     poses, truth = (lifted.lifter_pose, lifted.pose_3d), held_out.pose_3d
     errors = [error(pose, truth).double().sum() for pose in poses for error in (metrics.mpjpe, metrics.p_mpjpe)]
     return torch.stack([torch.tensor(float(len(truth)), dtype=torch.float64, device=truth.device), *errors])

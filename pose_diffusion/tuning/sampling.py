@@ -14,6 +14,7 @@ from pose_diffusion.data import schema, shards
 from pose_diffusion.data.manifest import Selection
 from pose_diffusion.geometry import metrics
 from pose_diffusion.inference.bundle import Bundle
+from pose_diffusion.inference.options import SamplingOptions
 
 
 def read_held_out(config: Config, selection: Selection) -> tuple[Tensor, Tensor]:
@@ -29,6 +30,7 @@ def error(bundle: Bundle, config: Config, mixture: Tensor, truth: Tensor) -> tup
     infer, start = config.infer, time.monotonic()
     changed = dataclasses.replace(bundle, diffusion=config.diffusion)
     generator = torch.Generator(bundle.device).manual_seed(infer.seed)
-    lifted = changed.lift(mixture, infer.flips, infer.hypotheses, generator=generator, pose_2d=infer.pose_2d)
+    options = SamplingOptions(flips=infer.flips, hypotheses=infer.hypotheses, pose_2d=infer.pose_2d)
+    lifted = changed.lift(mixture, options, generator)
     mpjpe = metrics.mpjpe(lifted.pose_3d, truth.to(bundle.device)).double().mean()
     return float(mpjpe), time.monotonic() - start

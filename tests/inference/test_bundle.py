@@ -214,9 +214,9 @@ def test_a_compiled_bundle_lifts_as_the_plain_one_and_twice_the_same(saved: Path
     plain, compiled = load_bundle(str(saved)), load_bundle(str(saved))
     compiled.compile()
     uv = torch.randn(20, 17, 2)
-    found = compiled.lift(uv, rows=16).pose_3d
-    torch.testing.assert_close(found, plain.lift(uv, rows=16).pose_3d, rtol=0, atol=1e-5)
-    assert torch.equal(found, compiled.lift(uv, rows=16).pose_3d)
+    found = compiled.lift(uv, batch=16).pose_3d
+    torch.testing.assert_close(found, plain.lift(uv, batch=16).pose_3d, rtol=0, atol=1e-5)
+    assert torch.equal(found, compiled.lift(uv, batch=16).pose_3d)
 
 
 def test_compiling_without_a_compiler_is_refused(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,12 @@ from pose_diffusion.geometry.reprojection import fit_root
 from pose_diffusion.geometry.smoothing import smooth
 from pose_diffusion.inference import aggregation
 from pose_diffusion.inference.bundle import Bundle
-from pose_diffusion.inference.estimation import Estimate, Settings, estimate
+from pose_diffusion.inference.estimation import Estimate, estimate
 from pose_diffusion.inference.lifting import lift
+from pose_diffusion.inference.options import SamplingOptions
 
 KEYS = torch.arange(6)
-SEVERAL = Settings(hypotheses=4, reproject=True)
+SEVERAL = SamplingOptions(hypotheses=4, reproject=True)
 
 
 @pytest.fixture
@@ -58,14 +59,14 @@ def test_the_jointwise_pose_takes_each_joint_from_its_likeliest_hypothesis() -> 
 
 
 def test_one_hypothesis_has_the_methods_lifter_and_diffusion(bundle: Bundle, mixture: torch.Tensor) -> None:
-    found = estimate(bundle, mixture, Settings(), KEYS)
+    found = estimate(bundle, mixture, SamplingOptions(), KEYS)
     assert list(found.poses) == ["lifter", "diffusion"]
     assert found.hypotheses is None and found.root_3d is None and not found.spread_mm.any()
 
 
 def test_a_bundle_of_a_lifter_alone_has_its_method_alone(bundle: Bundle, mixture: torch.Tensor) -> None:
     lifter = Bundle(bundle.model, bundle.diffusion, bundle.lifter)
-    assert list(estimate(lifter, mixture, Settings(), KEYS).poses) == ["lifter"]
+    assert list(estimate(lifter, mixture, SamplingOptions(), KEYS).poses) == ["lifter"]
 
 
 @pytest.mark.parametrize("choice", ["mean", "weighted", "jointwise"])
@@ -78,7 +79,7 @@ def test_the_chosen_aggregate_comes_last(bundle: Bundle, mixture: torch.Tensor, 
 def test_the_mixtures_mean_is_lifted_told_and_stands_in_the_camera(
     bundle: Bundle, mixture: torch.Tensor, intrinsic: torch.Tensor
 ) -> None:
-    found = estimate(bundle, mixture, Settings(pose_2d="mean"), KEYS, intrinsic)
+    found = estimate(bundle, mixture, SamplingOptions(pose_2d="mean"), KEYS, intrinsic)
     uv, sigma = overall(mixture).split(2, -1)
     torch.testing.assert_close(found.pose_2d, uv)
     torch.testing.assert_close(found.poses["diffusion"], lift(bundle, uv).pose_3d, rtol=0, atol=1e-5)
@@ -86,26 +87,26 @@ def test_the_mixtures_mean_is_lifted_told_and_stands_in_the_camera(
 
 
 def test_diffusion_is_the_hypothesis_of_the_heaviest_kernels(bundle: Bundle, mixture: torch.Tensor) -> None:
-    found = estimate(bundle, mixture, Settings(hypotheses=4), KEYS)
+    found = estimate(bundle, mixture, SamplingOptions(hypotheses=4), KEYS)
     torch.testing.assert_close(found.poses["diffusion"], lift(bundle, heaviest(mixture)[..., :2]).pose_3d, rtol=0, atol=1e-5)
     assert list(found.poses) == ["lifter", "diffusion", "mean"]
 
 
-@pytest.mark.parametrize("settings", [Settings(), SEVERAL], ids=["one", "several"])
+@pytest.mark.parametrize("options", [SamplingOptions(), SEVERAL], ids=["one", "several"])
 def test_the_root_is_that_of_the_pose_to_publish(
-    bundle: Bundle, mixture: torch.Tensor, intrinsic: torch.Tensor, settings: Settings
+    bundle: Bundle, mixture: torch.Tensor, intrinsic: torch.Tensor, options: SamplingOptions
 ) -> None:
-    found = estimate(bundle, mixture, settings, KEYS, intrinsic)
+    found = estimate(bundle, mixture, options, KEYS, intrinsic)
     uv, sigma = heaviest(mixture).split(2, -1)
     torch.testing.assert_close(found.root_3d, fit_root(list(found.poses.values())[-1], uv, intrinsic, sigma))
     assert found.root_3d.isfinite().all()
 
 
-@pytest.mark.parametrize("settings", [Settings(), SEVERAL], ids=["one", "several"])
+@pytest.mark.parametrize("options", [SamplingOptions(), SEVERAL], ids=["one", "several"])
 def test_smoothed_comes_last_with_its_root_and_changes_nothing_else(
-    bundle: Bundle, mixture: torch.Tensor, intrinsic: torch.Tensor, settings: Settings
+    bundle: Bundle, mixture: torch.Tensor, intrinsic: torch.Tensor, options: SamplingOptions
 ) -> None:
-    found = estimate(bundle, mixture, settings, KEYS, intrinsic)
+    found = estimate(bundle, mixture, options, KEYS, intrinsic)
     frame, sequence = torch.arange(6), torch.tensor([0, 0, 0, 1, 1, 1])
     smoothed = found.smoothed(frame, sequence, 2.0)
     assert list(smoothed.poses) == [*found.poses, "smoothed"]

@@ -12,6 +12,7 @@ from torch import nn
 from benchmarks import reference_loops
 from pose_diffusion.config import Config, ModelConfig, TrainConfig
 from pose_diffusion.inference.lifting import lift
+from pose_diffusion.inference.options import SamplingOptions
 from pose_diffusion.models.published import graformer, graph
 from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.runtime.cuda_graphs import GraphedFunction, GraphedInPlace
@@ -84,7 +85,7 @@ def test_compiled_networks_lift_as_plain_ones(bf16: bool) -> None:
     compiled.compile()
     mixture = reference_loops.poses(100)[0].cuda()
     with torch.autocast("cuda", torch.bfloat16, enabled=bf16):
-        ours, theirs = (lift(networks, mixture, rows=64) for networks in (compiled, plain))
+        ours, theirs = (lift(networks, mixture, SamplingOptions(batch=64)) for networks in (compiled, plain))
     tolerance = 5e-2 if bf16 else 1e-5  # on an H200 bf16 came to 2.7e-2
     torch.testing.assert_close(ours.pose_3d, theirs.pose_3d, rtol=0, atol=tolerance * theirs.pose_3d.abs().max().item())
     torch.testing.assert_close(ours.lifter_pose, theirs.lifter_pose, rtol=0, atol=tolerance * 10)

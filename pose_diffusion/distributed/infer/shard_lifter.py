@@ -30,8 +30,9 @@ from pose_diffusion.distributed.infer.shard_rows import row_frames, row_intrinsi
 from pose_diffusion.errors import InputError, StorageError
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.inference.bundle import load_bundle
-from pose_diffusion.inference.estimation import Estimate, Settings, estimate
-from pose_diffusion.inference.lifting import suitable_rows
+from pose_diffusion.inference.estimation import Estimate, estimate
+from pose_diffusion.inference.lifting import poses_per_pass, suitable_rows
+from pose_diffusion.inference.options import SamplingOptions
 from pose_diffusion.report import report_stats
 from pose_diffusion.report.report_stats import ReportStats
 from pose_diffusion.runtime.process import configure_runtime
@@ -106,17 +107,8 @@ class ShardLifter:
         self.bundle = bundle if infer.diffusion else dataclasses.replace(bundle, denoiser=None)
         if infer.compiled:
             self.bundle.compile()
-        self.rows = infer.batch or suitable_rows(self.bundle.device)
-        self.settings = Settings(
-            flips=infer.flips,
-            hypotheses=infer.hypotheses,
-            aggregate=infer.aggregate,
-            reproject=task.reproject,
-            eta=infer.eta,
-            preserve_scale=infer.preserve_scale,
-            rows=self.rows,
-            pose_2d=infer.pose_2d,
-        )
+        batch = infer.batch or suitable_rows(self.bundle.device)
+        self.options = SamplingOptions.from_config(infer, reproject=task.reproject, batch=batch)
         self.device = threading.Lock()
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -190,15 +182,14 @@ class ShardLifter:
 
     def _estimate(self, mixture: Tensor, keys: Tensor, intrinsic: Tensor | None, path: str) -> list[Estimate]:
         """The estimate, part by part, in the CPU's memory once a GPU has done what is queued."""
-        task = self.task
-        a_pass = max(1, self.rows // (2 if task.infer.flips else 1))
-        group = a_pass * -(-_GROUP // (a_pass * task.infer.hypotheses))  # whole passes, so that the last one alone is padded
+        a_pass = poses_per_pass(self.options, self.bundle.device)
+        group = a_pass * -(-_GROUP // (a_pass * self.options.hypotheses))  # whole passes, so that the last one alone is padded
         parts = []
         with self._precision():
             for start in range(0, len(mixture), group):
                 part = slice(start, start + group)
                 known = None if intrinsic is None else intrinsic[part]
-                parts.append(estimate(self.bundle, mixture[part], self.settings, keys[part], known).on_cpu())
+                parts.append(estimate(self.bundle, mixture[part], self.options, keys[part], known).on_cpu())
                 if self.progress:
                     self.progress.reached(path, min(start + group, len(mixture)))
         return parts

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.skeleton import JOINTS, N_JOINTS
 
 _LIMBS = {
@@ -37,6 +38,7 @@ class Layout:
     """joints: names in the tool's order. parts: for each of the 17, the joints whose mean it is.
 
     written_by, source: for people, see the module.
+    Raises InputError for another number of parts, an empty one, and a joint in one that is not among the joints.
     """
 
     name: str
@@ -44,6 +46,16 @@ class Layout:
     parts: tuple[tuple[str, ...], ...]
     written_by: str = ""
     source: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.parts) != N_JOINTS:
+            raise InputError(f"layout '{self.name}': expected the joints of each of the {N_JOINTS}, got {len(self.parts)}")
+        for joint, parts in zip(JOINTS, self.parts, strict=True):
+            if not parts:
+                raise InputError(f"layout '{self.name}': no joints for {joint}")
+        unknown = {part for parts in self.parts for part in parts} - set(self.joints)
+        if unknown:
+            raise InputError(f"layout '{self.name}': '{min(unknown)}' is not among its joints")
 
     @cached_property
     def weights(self) -> np.ndarray:

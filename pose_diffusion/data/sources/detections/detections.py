@@ -56,21 +56,21 @@ def fit_layout(
     """The layout that the config names, else the one that the tool has for (n, J, 3) points, and the points that it covers.
 
     Where the tool has several layouts of so many joints, the poses themselves tell which. Whole-body layouts begin with
-    those of the body, and the rest is left out. Raises InputError for any other J, and where the poses do not tell.
+    those of the body, and the rest is left out. tool: whose section has `layout`; '' for a caller in Python. Raises
+    InputError for any other J, and where the poses do not tell.
     """
     joints = points.shape[1]
-    if settings.layout != "auto":
-        layout = LAYOUTS[settings.layout]
-        body = joints if len(layout.joints) == joints else _WHOLE_BODY.get(joints, joints)
-        if len(layout.joints) != body:
-            raise InputError(f"{where}: {joints} joints a person, '{tool}.layout' is {layout.name} with {len(layout.joints)}")
-        return layout, points[:, :body]
-    body = _WHOLE_BODY.get(joints, joints)
-    candidates = [layout for layout in usual if len(layout.joints) == body]
+    expected = usual if settings.layout == "auto" else [LAYOUTS[settings.layout]]
+    body = joints if any(len(layout.joints) == joints for layout in expected) else _WHOLE_BODY.get(joints, joints)
+    candidates = [layout for layout in expected if len(layout.joints) == body]
+    if not candidates and settings.layout != "auto":
+        layout = expected[0]
+        raise InputError(f"{where}: {joints} joints a person, '{tool}.layout' is {layout.name} with {len(layout.joints)}")
     if not candidates:
         known = ", ".join(f"{len(layout.joints)} ({layout.name})" for layout in usual)
         others = [layout.name for layout in of_size(joints)]
-        hint = f"; {' or '.join(others)} has as many: '{tool}.layout={others[0]}'" if others else ""
+        key = f"'{tool}.layout={others[0]}'" if tool and others else "name it"
+        hint = f"; {' or '.join(others)} has as many: {key}" if others else ""
         raise InputError(f"{where}: {joints} joints a person, expected {known}{hint}")
     if len(candidates) == 1:
         return candidates[0], points[:, :body]
