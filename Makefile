@@ -22,7 +22,7 @@ lint: .venv/.ready
 
 # The API reference, made from the docstrings. Every module is imported for it.
 docs: .venv/.ready
-	$(BIN)/pdoc --output-directory docs/api --no-show-source pose_diffusion
+	$(BIN)/python docs/build_api.py
 
 .venv/.ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 here: install one, or name it: make PYTHON=/path/to/python"; exit 2; }
