@@ -15,7 +15,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", "Error parsing type annotation")  # of named tuples, whose annotations are strings
     for name in pose_diffusion.__all__:  # they are imported when first used, which pdoc does not see
         setattr(pose_diffusion, name, getattr(pose_diffusion, name))
-    names = sorted(module.name for module in pkgutil.walk_packages(pose_diffusion.__path__, "pose_diffusion."))
+    names = sorted(module.name for module in pkgutil.iter_modules(pose_diffusion.__path__, "pose_diffusion."))
     pdoc.render.configure(show_source=False, footer_text="pose-diffusion")
     pdoc.pdoc("pose_diffusion", *names, output_directory=Path(__file__).parent / "api")
 
