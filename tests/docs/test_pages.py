@@ -1,4 +1,4 @@
-"""What README and docs/ tell a reader to type and to open: each verb, config and key is there, and each link leads somewhere."""
+"""What README and docs/ tell a reader to type and to open: each verb, config, key and linked file is there."""
 
 from __future__ import annotations
 
