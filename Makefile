@@ -20,6 +20,10 @@ lint: .venv/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The API reference, made from the docstrings. Every module is imported for it.
+docs: .venv/.ready
+	$(BIN)/python docs/build_api.py
+
 .venv/.ready: requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 here: install one, or name it: make PYTHON=/path/to/python"; exit 2; }
 	$(PYTHON) -m venv .venv

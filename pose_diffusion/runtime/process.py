@@ -21,7 +21,7 @@ def configure_runtime(threads: int, tf32: bool = False) -> None:
     """
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = tf32
-    # Of torch's fused attentions the memory-efficient one is the fastest for a body's few joints (docs/speed.md).
+    # Of torch's fused attentions the memory-efficient one is the fastest for few joints (docs/experiments/gpu-speed.md).
     torch.backends.cuda.enable_cudnn_sdp(False)
     torch.backends.cuda.enable_flash_sdp(False)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None

@@ -1,7 +1,7 @@
 """torch.compile and CUDA graphs for passes of one shape: faster, after a start of half a minute or more.
 
 For inference on a CPU whole networks are compiled. Elsewhere the blocks that they repeat are, all of a kind at once: a fifth of
-the time to start, for passes that are up to a fifth slower (docs/speed.md).
+the time to start, for passes that are up to a fifth slower (docs/experiments/gpu-speed.md).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ In the basis of L's eigenvectors U the nodes do not mix, and the terms of each n
     y = U z + b,   z_n = (U^-1 x)_n (sum_k T_k(l_n) W_k)
 
 That is two products over the nodes and one over the features with a weight for each node: 42% of the operations for 34 nodes
-and 96 channels. It is the faster way in float32 (docs/speed.md).
+and 96 channels. It is the faster way in float32 (docs/experiments/cpu-speed.md).
 """
 
 from __future__ import annotations
