@@ -1,6 +1,6 @@
 """Every setting of every job: one frozen section a subject, one sentence a key.
 
-`config_file.load` fills it from YAML and the command line; the text under a key is what `--help` prints.
+`loading.load` fills it from YAML and the command line; the text under a key is what `--help` prints.
 Values are checked here (type, range, choice), so the code that uses them does not check again.
 """
 

@@ -1,7 +1,7 @@
 """What is published of poses: each method's pose, their spread, and where they stand in the camera.
 
 Methods, in order: lifter, diffusion (both from `pose_2d`), and with several hypotheses mean and, where cameras are
-known, weighted and jointwise (see `aggregate`). The one to be pose_3d comes last; its root is fitted (see `reprojection`).
+known, weighted and jointwise (see `aggregation`). The one to be pose_3d comes last; its root is fitted (see `reprojection`).
 Where neighbouring frames may help, one more: that one smoothed over them (see `smoothing`).
 """
 

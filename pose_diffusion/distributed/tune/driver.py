@@ -1,4 +1,4 @@
-"""The search on Ray Tune. A trial drives a training run of `distributed.train` and holds no CPU of its own, as the run's
+"""The search on Ray Tune. A trial drives a training run of `distributed.train.driver` and holds no CPU of its own, as the run's
 workers take what there is; the search's state is the journal in tune.output, and Tune's own is thrown away.
 """
 

@@ -1,4 +1,4 @@
-"""What runs in a trial: the training of `distributed.train`, or one way of sampling tried on a bundle."""
+"""What runs in a trial: the training of `distributed.train.driver`, or one way of sampling tried on a bundle."""
 
 from __future__ import annotations
 

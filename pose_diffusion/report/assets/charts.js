@@ -13,7 +13,7 @@ function colourOf(report, method) {
 function actionsChart(report) {
   const rows = report.actions.filter((row) => row.poses_with_truth).slice(0, MOST_BARS);
   const labels = rows.map((row) => escaped(brief(row.name, 24)));
-  const room = Math.max(0, 4 - rows.length) / 2; // a bar of half a page says no more
+  const margin = Math.max(0, 4 - rows.length) / 2; // a bar of half a page says no more
   const traces = report.methods.map((method) => ({
     type: "bar", name: methodName(method), x: rows.map((_, i) => i), y: rows.map((row) => row.methods[method].mpjpe_mm),
     marker: {color: colourOf(report, method)}, hovertext: labels,
@@ -23,7 +23,7 @@ function actionsChart(report) {
     barmode: "group", bargap: 0.25,
     xaxis: {
       tickvals: rows.map((_, i) => i), ticktext: labels, tickangle: rows.length > 4 ? -40 : 0, showgrid: false,
-      range: [-0.5 - room, rows.length - 0.5 + room],
+      range: [-0.5 - margin, rows.length - 0.5 + margin],
     },
     yaxis: {title: {text: "MPJPE (mm)"}, rangemode: "tozero"},
   });

@@ -129,19 +129,19 @@ class Player {
   draw3d() {
     const [context, width, height] = this.context(this.solid);
     const beside = this.clip.truth && !this.overlay.checked;
-    const room = Math.min(beside ? width / 2 : width, height);
+    const side = Math.min(beside ? width / 2 : width, height);
     const place = (column) => [beside ? width * (0.25 + 0.5 * column) : width / 2, height * 0.5];
     const pose = (values) => Array.from({length: this.skeleton.count}, (_, j) => {
       const at = 3 * (this.frame * this.skeleton.count + j);
       return [values[at], values[at + 2], -values[at + 1]].map((value) => value / this.reach); // x, z, -y: z is up
     });
-    if (beside) this.floor(context, place(1), room);
-    this.floor(context, place(0), room);
+    if (beside) this.floor(context, place(1), side);
+    this.floor(context, place(0), side);
     if (this.clip.truth) {
-      const points = pose(this.clip.truth).map((point) => this.project(point, place(1), room));
+      const points = pose(this.clip.truth).map((point) => this.project(point, place(1), side));
       this.bones(context, points, beside ? 0 : 1, beside ? 4 : 3);
     }
-    this.bones(context, pose(this.clip.pose_3d).map((point) => this.project(point, place(0), room)), 0, 4);
+    this.bones(context, pose(this.clip.pose_3d).map((point) => this.project(point, place(0), side)), 0, 4);
     context.fillStyle = tone("soft");
     context.font = "13px system-ui, sans-serif";
     context.textAlign = "center";
@@ -149,21 +149,21 @@ class Player {
     if (beside) context.fillText("truth", place(1)[0], 20);
   }
 
-  project([x, y, z], [left, top], room) {
+  project([x, y, z], [left, top], side) {
     const [sy, cy, sp, cp] = [Math.sin(this.view.yaw), Math.cos(this.view.yaw), Math.sin(this.view.pitch), Math.cos(this.view.pitch)];
     const [across, away] = [cy * x + sy * y, cy * y - sy * x];
     const [up, depth] = [cp * z + sp * away, cp * away - sp * z];
-    const scale = 0.57 * room * DISTANCE / (DISTANCE + depth);
+    const scale = 0.57 * side * DISTANCE / (DISTANCE + depth);
     return [left + scale * across, top - scale * up, depth];
   }
 
-  floor(context, place, room) {
+  floor(context, place, side) {
     context.strokeStyle = tone("line");
     context.lineWidth = 1;
     const [size, step] = [0.8, 0.2];
     for (let i = -size; i <= size + 1e-9; i += step) {
       [[[i, -size], [i, size]], [[-size, i], [size, i]]].forEach((ends) => {
-        const [from, to] = ends.map(([x, y]) => this.project([x, y, this.low], place, room));
+        const [from, to] = ends.map(([x, y]) => this.project([x, y, this.low], place, side));
         context.beginPath();
         context.moveTo(from[0], from[1]);
         context.lineTo(to[0], to[1]);

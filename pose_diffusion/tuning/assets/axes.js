@@ -26,7 +26,7 @@ function steps(known, given) {
   const order = given && given.map(text);
   const each = [...new Set(known)].sort((a, b) => (order ? order.indexOf(text(a)) - order.indexOf(text(b)) : a - b));
   const place = (value) => (each.includes(value) ? (each.length > 1 ? each.indexOf(value) / (each.length - 1) : 0.5) : null);
-  // Names without room for all of them: every second, third, ...
+  // Where not all names fit: every second, third, ...
   const stride = Math.ceil(each.length / 12);
   return {place, ticks: each.filter((_, i) => i % stride === 0).map((value) => [place(value), written(value)])};
 }

@@ -66,11 +66,11 @@ function curvesChart(search) {
   const errors = learned.flatMap((trial) => trial.curve.map(([, error]) => error));
   const [low, high] = [Math.min(...errors), Math.max(...errors)];
   const top = Math.max(quantile(errors, 0.9), ...learned.filter((trial) => trial.status === "finished").map((trial) => trial.curve.at(-1)[1]));
-  const room = 0.06 * (top - low) || 1;
-  at("curves-note").textContent = high > top + room ? `Errors above ${number(top + room, 0)} mm are off the chart; the highest is ${number(high, 0)} mm.` : "";
+  const margin = 0.06 * (top - low) || 1;
+  at("curves-note").textContent = high > top + margin ? `Errors above ${number(top + margin, 0)} mm are off the chart; the highest is ${number(high, 0)} mm.` : "";
   return draw("curves-chart", traces, {
     xaxis: {title: {text: "epoch"}, ...(errors.length < 8 ? {dtick: 1} : {})},
-    yaxis: {title: {text: escaped(search.metric)}, range: [low - room, top + room]}, legend: {...LEGEND, traceorder: "reversed"},
+    yaxis: {title: {text: escaped(search.metric)}, range: [low - margin, top + margin]}, legend: {...LEGEND, traceorder: "reversed"},
   });
 }
 
@@ -102,8 +102,8 @@ function parallelChart(search) {
   });
   const colour = tone("ink");
   const text = (x, y, words, more) => ({x, y, text: words, showarrow: false, font: {color: colour, size: 12}, ...more});
-  const [room, chart] = [118 * axes.length, at("parallel-chart")];
-  chart.style.minWidth = `${room}px`;
+  const [margin, chart] = [118 * axes.length, at("parallel-chart")];
+  chart.style.minWidth = `${margin}px`;
   return draw("parallel-chart", traces, {
     showlegend: false, margin: {l: 8, r: 8, t: 52, b: 12},
     xaxis: {visible: false, range: [-0.45, axes.length - 0.3]}, yaxis: {visible: false, range: [-0.04, 1.04]},
