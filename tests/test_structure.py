@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "pose_diffusion"
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "pose_diffusion"
 
 # From the ground up: a package may import itself and those below it. Packages of one line may not import each other.
 LAYERS = [
@@ -60,3 +61,9 @@ def test_dependencies_run_one_way(path):
 
 def test_the_root_holds_the_command_and_the_errors_alone():
     assert {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} == {"cli", "errors"}
+
+
+def test_no_two_test_modules_have_one_name():
+    """pytest imports a test module by its bare name, and stops at the second of a name."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert not {name for name in names if names.count(name) > 1}
