@@ -18,11 +18,11 @@ from torch import Tensor
 
 from pose_diffusion.config import ArchiveConfig
 from pose_diffusion.data.sequence import PoseSequence
-from pose_diffusion.data.sources.detections.detections import Detections, fit_layout
+from pose_diffusion.data.sources.detections.detections import Detections, covers
 from pose_diffusion.data.sources.detections.person_sequences import person_sequences
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera
-from pose_diffusion.geometry.layouts import LAYOUTS, Layout
+from pose_diffusion.geometry.layouts import LAYOUTS, Layout, of_size
 from pose_diffusion.inference.estimation import Estimate, estimate
 from pose_diffusion.inference.options import SamplingOptions
 from pose_diffusion.models.published.networks import Networks
@@ -73,14 +73,17 @@ def read_keypoints(
     except ValidationError as error:
         (first, *_) = error.errors()
         raise InputError(f"{first['loc'][0]} is {first['input']!r}: {first['msg'].lower()}") from None
-    points = _points(pixels)
-    kind, points = fit_layout("", settings, points, [_layout(layout)], _WHERE)
-    count = len(points)
+    points, kind = _points(pixels), _layout(layout)
+    count, joints = points.shape[:2]
+    if not covers(kind, joints):
+        others = " or ".join(other.name for other in of_size(joints))
+        hint = f"; layouts of {joints}: {others}" if others else ""
+        raise InputError(f"{_WHERE}: {joints} joints a person, but layout {kind.name} has {len(kind.joints)}{hint}")
     person = Detections(
         where=_WHERE,
         name=name,
         layout=kind,
-        points=points,
+        points=points[:, : len(kind.joints)],
         frame=np.arange(count),
         person=["0"] * count,
         size=_image_size(image_size, count),

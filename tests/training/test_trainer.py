@@ -14,6 +14,7 @@ from pose_diffusion.config import Config, ModelConfig, TrainConfig
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.inference.bundle import load_bundle, save_bundle
 from pose_diffusion.inference.lifting import lift
+from pose_diffusion.inference.options import SamplingOptions
 from pose_diffusion.training.data import HeldOut, TensorRows
 from pose_diffusion.training.state import TrainState
 from pose_diffusion.training.trainer import Callbacks, Trainer
@@ -169,7 +170,7 @@ def test_the_weights_kept_are_those_of_the_epoch_that_held_out_poses_prefer() ->
     first.fit(rows(once))
     mixture = held_out().mixture
     trainer = Trainer(settings(lifter_epochs=3, denoiser_epochs=0, ema_decay=0.0))
-    trainer.fit(rows(once), HeldOut(mixture, lift(first.networks(), mixture, flips=False).pose_3d))
+    trainer.fit(rows(once), HeldOut(mixture, lift(first.networks(), mixture, SamplingOptions(flips=False)).pose_3d))
     errors = [entry["lifter_mpjpe"] for entry in trainer.state.history]
     assert errors[0] < 1e-3 < min(errors[1:])
     assert same(trainer.state.lifter, first.state.lifter)

@@ -50,27 +50,32 @@ class Detections:
     wrong: str = ""
 
 
+def covers(layout: Layout, joints: int) -> bool:
+    """Whether people of so many joints begin with those of the layout: it has as many, or is the body of a whole-body one."""
+    return len(layout.joints) in (joints, _WHOLE_BODY.get(joints))
+
+
 def fit_layout(
     tool: str, settings: ArchiveConfig, points: np.ndarray, usual: Sequence[Layout], where: str
 ) -> tuple[Layout, np.ndarray]:
     """The layout that the config names, else the one that the tool has for (n, J, 3) points, and the points that it covers.
 
     Where the tool has several layouts of so many joints, the poses themselves tell which. Whole-body layouts begin with
-    those of the body, and the rest is left out. tool: whose section has `layout`; '' for a caller in Python. Raises
-    InputError for any other J, and where the poses do not tell.
+    those of the body, and the rest is left out. tool: whose section has `layout`. Raises InputError for any other J, and
+    where the poses do not tell.
     """
     joints = points.shape[1]
-    expected = usual if settings.layout == "auto" else [LAYOUTS[settings.layout]]
-    body = joints if any(len(layout.joints) == joints for layout in expected) else _WHOLE_BODY.get(joints, joints)
-    candidates = [layout for layout in expected if len(layout.joints) == body]
-    if not candidates and settings.layout != "auto":
-        layout = expected[0]
-        raise InputError(f"{where}: {joints} joints a person, '{tool}.layout' is {layout.name} with {len(layout.joints)}")
+    if settings.layout != "auto":
+        layout = LAYOUTS[settings.layout]
+        if not covers(layout, joints):
+            raise InputError(f"{where}: {joints} joints a person, '{tool}.layout' is {layout.name} with {len(layout.joints)}")
+        return layout, points[:, : len(layout.joints)]
+    body = joints if any(len(layout.joints) == joints for layout in usual) else _WHOLE_BODY.get(joints, joints)
+    candidates = [layout for layout in usual if len(layout.joints) == body]
     if not candidates:
         known = ", ".join(f"{len(layout.joints)} ({layout.name})" for layout in usual)
         others = [layout.name for layout in of_size(joints)]
-        key = f"'{tool}.layout={others[0]}'" if tool and others else "name it"
-        hint = f"; {' or '.join(others)} has as many: {key}" if others else ""
+        hint = f"; {' or '.join(others)} has as many: '{tool}.layout={others[0]}'" if others else ""
         raise InputError(f"{where}: {joints} joints a person, expected {known}{hint}")
     if len(candidates) == 1:
         return candidates[0], points[:, :body]
