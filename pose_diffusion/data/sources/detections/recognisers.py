@@ -1,0 +1,62 @@
+"""What files of YOLO, DeepLabCut and SLEAP look like, told without their readers."""
+
+from __future__ import annotations
+
+from pose_diffusion.data.sources.sample import Sample, Seen, dicts
+
+_YOLO_ROW = range(5 + 2 * 5, 5 + 3 * 133 + 2)  # numbers of a line: class, box, keypoints, maybe a track id
+_LINES = 5  # of a label file that are looked at
+
+
+def yolo(sample: Sample) -> Seen | None:
+    """Label files of save_txt: class, box and keypoints as shares of the image; or the JSON of results.to_json()."""
+    if sample.suffix == ".txt":
+        rows = [line.split() for line in sample.text.splitlines()[:_LINES] if line.strip()]
+        if rows and all(_is_label(row) for row in rows) and len({len(row) for row in rows}) <= 2:
+            return Seen("YOLO pose labels", f"lines of {len(rows[0])} numbers: class, box, keypoints")
+        return None
+    frames = sample.json if isinstance(sample.json, list) else []
+    entry = next(iter(dicts(frames) or [one for frame in frames for one in dicts(frame)]), {})
+    keypoints = entry.get("keypoints")
+    if isinstance(keypoints, dict) and {"x", "y"} <= set(keypoints):
+        return Seen("YOLO pose results as JSON", "a list of {name, class, box, keypoints: {x, y, visible}}")
+    return None
+
+
+def _is_label(row: list[str]) -> bool:
+    if len(row) not in _YOLO_ROW or not row[0].isdecimal():
+        return False
+    try:
+        box = [float(cell) for cell in row[:5]][1:]
+        list(map(float, row[5:]))
+    except ValueError:
+        return False
+    return all(-0.5 <= share <= 1.5 for share in box)
+
+
+def deeplabcut(sample: Sample) -> Seen | None:
+    """A CSV whose first column begins scorer, bodyparts, coords; or its .h5."""
+    if sample.suffix == ".h5" and ("df_with_missing" in sample.datasets or "DLC" in sample.name) and not _is_sleap(sample):
+        wrong = "pandas' HDF5 is not read; save a CSV: save_as_csv=True, or deeplabcut.analyze_videos_converth5_to_csv"
+        return Seen("DeepLabCut's .h5", "an HDF5 file with 'df_with_missing'", wrong)
+    first = [row[0].lower() for row in sample.rows[:4]]
+    if first[:1] == ["scorer"] and "bodyparts" in first and "coords" in first:
+        return Seen("DeepLabCut CSV", "a head of scorer, bodyparts and coords")
+    return None
+
+
+def sleap(sample: Sample) -> Seen | None:
+    """The analysis export, CSV or HDF5, or a project."""
+    if sample.suffix == ".slp":
+        way = "a project is not read; export its analysis: File > Export Analysis HDF5 or CSV"
+        return Seen("SLEAP project", "its name ends in .slp", way)
+    if {"frame_idx", "instance.score"} <= set(sample.columns):
+        return Seen("SLEAP analysis CSV", "columns 'frame_idx' and 'instance.score'")
+    return Seen("SLEAP analysis HDF5", "datasets 'tracks' and 'node_names'") if _is_sleap(sample) else None
+
+
+def _is_sleap(sample: Sample) -> bool:
+    return {"tracks", "node_names"} <= sample.datasets
+
+
+RECOGNISERS = {"yolo": yolo, "deeplabcut": deeplabcut, "sleap": sleap}
