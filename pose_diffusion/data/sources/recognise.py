@@ -121,13 +121,13 @@ def _refusal(path: str, looked_at: list[Sample], kinds: Mapping[str, list[tuple[
         if seen.wrong:
             return f"{one.path}: {seen.tool} ({seen.why}): {seen.wrong}"
         if source not in readable:
-            return f"{one.path}: {seen.tool} ({seen.why}), which is not read; save it as a table, see prepare.source=table"
+            return f"{one.path}: {seen.tool} ({seen.why}), which is not read; {unread.ONE_TABLE}"
     for one in looked_at:
         if (known := unread.recognise(one)) is not None:
             return f"{one.path}: {known.tool} ({known.why}): {known.wrong}"
     one = looked_at[0]
-    sources = ", ".join(sorted(readable))
-    return f"{one.path}: {_content(one)}, of no tool that is known; if it is, name it: prepare.source= one of {sources}"
+    way = f"name its tool with prepare.source, one of {', '.join(sorted(readable))}; or {unread.ONE_TABLE}"
+    return f"{one.path}: {_content(one)}, of no tool that is known; {way}"
 
 
 def _content(one: Sample) -> str:

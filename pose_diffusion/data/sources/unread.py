@@ -19,7 +19,7 @@ _BY_SUFFIX = {
     ".pt": ("a file of PyTorch", "pickles are not loaded; save the poses as one of the formats that are read"),
 }
 _SPACE = "holds 3D poses, a result; give the 2D keypoints that they were lifted from"
-_ONE_TABLE = "save it as a table: frame, person, <joint>_x, <joint>_y, <joint>_confidence, which prepare.source=table reads"
+ONE_TABLE = "save it as a table: frame, person, <joint>_x, <joint>_y, <joint>_confidence, which prepare.source=table reads"
 
 
 def recognise(sample: Sample) -> Seen | None:
@@ -43,7 +43,7 @@ def _json(sample: Sample) -> Seen | None:
         return Seen("OpenPifPaf predictions", "a list of {keypoints, bbox, score, category_id}", way)
     people = content[0] if isinstance(content, list) and content and isinstance(content[0], list) else []
     if "keypoints" in next(iter(dicts(people)), entry):
-        return Seen("keypoints in a form of one's own", "entries with 'keypoints'", f"no tool's form; {_ONE_TABLE}")
+        return Seen("keypoints in a form of one's own", "entries with 'keypoints'", f"no tool's form; {ONE_TABLE}")
     return None
 
 
@@ -54,7 +54,7 @@ def _arrays(sample: Sample) -> Seen | None:
         if header.kind == "f" and len(header.shape) >= 3 and header.shape[-1] == 3 and header.shape[-2] == 17:
             if sample.suffix == ".npz":
                 return Seen("3D poses", f"an array '{name}' {header.shape}", _SPACE)
-            way = f"3D poses, or 2D and a score, of nobody knows whom and when; if 2D, {_ONE_TABLE}"
+            way = f"3D poses, or 2D and a score, of nobody knows whom and when; if 2D, {ONE_TABLE}"
             return Seen("an array of poses", f"an .npy array {header.shape}", way)
     if any(header.kind == "O" for header in sample.arrays.values()) and sample.suffix == ".npy":
         return Seen("pickled objects", "an .npy of objects", "pickled objects are not loaded; save an array of numbers")
@@ -64,10 +64,10 @@ def _arrays(sample: Sample) -> Seen | None:
 def _table(sample: Sample) -> Seen | None:
     columns = {name.lower() for name in sample.columns}
     if {"nose.x", "nose.y"} <= columns:
-        return Seen("a table of joints", "columns such as 'nose.x'", f"its columns have other names; {_ONE_TABLE}")
+        return Seen("a table of joints", "columns such as 'nose.x'", f"its columns have other names; {ONE_TABLE}")
     numbered = [number for number in range(200) if {f"x{number}", f"x_{number}"} & columns]
     if len(numbered) >= 5:
-        way = f"the numbers do not say which joints; {_ONE_TABLE}"
+        way = f"the numbers do not say which joints; {ONE_TABLE}"
         return Seen("a table of numbered joints", f"columns 'x{numbered[0]}' to 'x{numbered[-1]}'", way)
     return None
 

@@ -97,8 +97,8 @@ def _frame_of_landmarks(entry: Any) -> str | None:
 def _recognise_table(sample: Sample) -> Seen | None:
     """A CSV with columns for 33 landmarks, named or numbered, or with a row a landmark."""
     names = {simplified(name) for name in sample.columns}
-    joints = [simplified(joint) for joint in MEDIAPIPE_33.joints]
-    if all(f"{joint}x" in names and f"{joint}y" in names for joint in joints):
+    named = {simplified(name[:-2]) for name in sample.columns if name.lower().endswith("_x")}
+    if {simplified(joint) for joint in MEDIAPIPE_33.joints} <= named:
         return Seen("MediaPipe landmarks", "a table with a column for each of 33 landmarks' coordinates")
     row_a_landmark = {"x", "y"} <= {name.removeprefix("landmark") for name in names} and (
         "landmarkid" in names or names <= {"landmarkx", "landmarky", "landmarkz", "landmarkvisibility"}

@@ -66,7 +66,7 @@ def recognise(sample: Sample) -> Seen | None:
     """A Parquet or CSV table with columns '<joint>_x' and '<joint>_y' of known joints."""
     if sample.rows and len(sample.rows[0]) > 1 and sample.rows[0][0] == "scorer":
         return None
-    prefixes = {name.removesuffix("_x") for name in sample.columns if name.endswith("_x")}
+    prefixes = [name.removesuffix("_x") for name in sample.columns if name.endswith("_x")]
     joints = {simplified(joint) for layout in LAYOUTS.values() for joint in layout.joints}
     known = [prefix for prefix in prefixes if simplified(prefix) in joints and f"{prefix}_y" in sample.columns]
     faces = {simplified(joint) for joint in ("left eye inner", "mouth left", "left mouth")}
