@@ -1,6 +1,6 @@
 """The documentation's page of formats and joint layouts, made from the sources and layouts that there are.
 
-    python -m pose_diffusion.data.sources.formats > docs/formats.md
+python -m pose_diffusion.data.sources.formats > docs/formats.md
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -156,8 +157,6 @@ def test_files_of_no_tool_beside_those_of_one_do_not_matter(tmp_path: Path, writ
     ],
 )  # fmt: skip
 def test_what_is_read_by_no_source_is_refused_with_what_it_is(tmp_path: Path, name: str, content: bytes, message: str) -> None:
-    import re
-
     (tmp_path / name).write_bytes(content)
     for path in (tmp_path, tmp_path / name):
         assert re.search(message, refused(path))
@@ -197,7 +196,7 @@ def _yolo_json(folder: Path) -> None:
         "box": {"x1": 0, "y1": 0, "x2": 1, "y2": 1},
         "keypoints": keypoints,
     }
-    (folder / "v.json").write_text(json.dumps([entry]))
+    (folder / "v.json").write_text(json.dumps([entry | {"keypoints": keypoints}]))
 
 
 def _deeplabcut(folder: Path) -> None:
