@@ -16,7 +16,7 @@ def summary(source: Source, tool: str) -> str:
     rows, frames = sum(clip.rows for clip in source.sequences), source.description.get("frames")
     if frames is None:
         return f"{', '.join(parts)}; {_many(rows, 'pose')} in {_many(len(source.sequences), 'sequence')}"
-    return f"{', '.join(parts)}; {rows:,} people in {_many(frames, 'frame')}, {_many(len(source.sequences), 'track')}"
+    return f"{', '.join(parts)}; {rows:,} {'person' if rows == 1 else 'people'} in {_many(frames, 'frame')}, {_many(len(source.sequences), 'track')}"
 
 
 def _many(count: int, noun: str) -> str:

@@ -37,6 +37,7 @@ FORMATS = (
 )  # fmt: skip
 _NUMBERED = re.compile(r"(?:landmark)?x?(\d+)x?")  # x1 and landmark_0_x
 _NUMBERS = (_JOINTS, _JOINTS + 468, 4 * _JOINTS)  # landmarks; with those of the face; plain numbers
+_NO_TABLES = "landmarks in a table are not read; save an .npy array (frames, 33, 4) of x, y, z, visibility"
 _LANDMARKS = ("landmarks", "pose_landmarks")
 _PICKLED = (
     "holds pickled objects, which are not loaded; save numbers: np.array([[p.x, p.y, p.z, p.visibility] for p in landmarks])"
@@ -96,18 +97,24 @@ def _frame_of_landmarks(entry: Any) -> str | None:
 
 def _recognise_table(sample: Sample) -> Seen | None:
     """A CSV with columns for 33 landmarks, named or numbered, or with a row a landmark."""
+    why = _table_of_landmarks(sample)
+    return Seen("MediaPipe landmarks", why, _NO_TABLES) if why else None
+
+
+def _table_of_landmarks(sample: Sample) -> str | None:
+    """What shows that a table is one of landmarks."""
     names = {simplified(name) for name in sample.columns}
     named = {simplified(name[:-2]) for name in sample.columns if name.lower().endswith("_x")}
     if {simplified(joint) for joint in MEDIAPIPE_33.joints} <= named:
-        return Seen("MediaPipe landmarks", "a table with a column for each of 33 landmarks' coordinates")
+        return "a table with columns for each of 33 landmarks"
     row_a_landmark = {"x", "y"} <= {name.removeprefix("landmark") for name in names} and (
         "landmarkid" in names or names <= {"landmarkx", "landmarky", "landmarkz", "landmarkvisibility"}
     )
     if row_a_landmark:
-        return Seen("MediaPipe landmarks", "a table with a row for each landmark")
+        return "a table with a row for each landmark"
     numbered = {int(match[1]) for name in names if (match := _NUMBERED.fullmatch(name))}
     if len(numbered) in _NUMBERS and max(numbered) - min(numbered) < len(numbered):
-        return Seen("MediaPipe landmarks", f"a table with numbered coordinates of {len(numbered)} landmarks")
+        return f"a table with numbered coordinates of {len(numbered)} landmarks"
     return None
 
 
