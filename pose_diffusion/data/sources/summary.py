@@ -16,7 +16,8 @@ def summary(source: Source, tool: str) -> str:
     rows, frames = sum(clip.rows for clip in source.sequences), source.description.get("frames")
     if frames is None:
         return f"{', '.join(parts)}; {_many(rows, 'pose')} in {_many(len(source.sequences), 'sequence')}"
-    return f"{', '.join(parts)}; {rows:,} {'person' if rows == 1 else 'people'} in {_many(frames, 'frame')}, {_many(len(source.sequences), 'track')}"
+    people = f"{rows:,} {'person' if rows == 1 else 'people'} in {_many(frames, 'frame')}"
+    return f"{', '.join(parts)}; {people}, {_many(len(source.sequences), 'track')}"
 
 
 def _many(count: int, noun: str) -> str:
