@@ -17,11 +17,13 @@ from pose_diffusion.data.sources.benchmarks import human36m, mmpose3d, mpi_inf_3
 from pose_diffusion.data.sources.detections import (
     alphapose,
     coco,
+    deeplabcut,
     detectron2,
     heatmaps,
     mediapipe,
     mmpose,
     openpose,
+    sleap,
     videopose3d,
 )
 from pose_diffusion.data.sources.detections.tables import table
@@ -39,6 +41,8 @@ SOURCES: dict[SourceName, Callable[[Inputs, Any, Executor], Source]] = {
     "mediapipe": mediapipe.open_source,
     "detectron2": detectron2.open_source,
     "videopose3d": videopose3d.open_source,
+    "deeplabcut": deeplabcut.open_source,
+    "sleap": sleap.open_source,
     "table": table.open_source,
     "bvh": bvh.open_source,
     "asf_amc": asf_amc.open_source,
