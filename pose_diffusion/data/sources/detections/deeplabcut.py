@@ -1,7 +1,8 @@
 """DeepLabCut's CSV: what it found in a video (`save_as_csv=True`, filtered or not), or what people have labelled.
 
 Header rows: scorer, (individuals, where there are several,) bodyparts, coords: x, y, likelihood; labels have no likelihood.
-Rows: frames from 0, or paths of labelled images (labeled-data/<video>/img0012.png, in one column or three), a recording a folder.
+Rows: frames from 0, or paths of labelled images (labeled-data/<video>/img0012.png, in one column or three), where a folder is
+a recording.
 A missing body part is an empty cell. A video's file has its name, the scorer's, and more such as _el_filtered; where both a
 file and its filtered one are there, the filtered one is read. The .h5 beside it is a pandas object and not read.
 (DeepLabCut/DeepLabCut, docs; Mathis et al. 2018, Lauer et al. 2022.)
@@ -121,7 +122,8 @@ def _read_table(path: str) -> _Table:
     try:
         rest = pa.BufferReader(content.read())
         names = pyarrow.csv.ReadOptions(column_names=columns, use_threads=False)
-        rows = pyarrow.csv.read_csv(rest, names, convert_options=options)
+        parsing_options = pyarrow.csv.ParseOptions(invalid_row_handler=_skip_if_empty)
+        rows = pyarrow.csv.read_csv(rest, names, parsing_options, options)
     except (pa.ArrowException, ValueError) as error:
         cell = _BAD_CELL.search(str(error))
         if cell is None:
@@ -135,6 +137,12 @@ def _read_table(path: str) -> _Table:
     index = ["/".join(filter(None, row)).replace("\\", "/") for row in zip(*cells, strict=True)]
     scorer = header[0][-1]
     return _Table(path, scorer, individuals, index, values)
+
+
+def _skip_if_empty(row: pyarrow.csv.InvalidRow) -> str:
+    """A short row without a body part, as spreadsheets save it, is a frame without anybody; any other is an error."""
+    cells = row.text.split(",")
+    return "error" if row.actual_columns > row.expected_columns or any(cells[1:]) else "skip"
 
 
 def _individuals(path: str, header: list[list[str]], index_columns: int) -> dict[str, Columns]:
