@@ -86,7 +86,7 @@ class DeepLabCutConfig(ArchiveConfig):
     @field_validator("joints")
     @classmethod
     def _known_joints(cls, joints: dict[str, str]) -> dict[str, str]:
-        known = {simplified(joint): joint for layout in LAYOUTS.values() for joint in layout.joints}
+        known = {simplified(joint): joint for layout in reversed(LAYOUTS.values()) for joint in layout.joints}
         given: dict[str, str] = {}
         for joint, body_part in joints.items():
             if simplified(joint) not in known:

@@ -14,7 +14,6 @@ import csv
 import io
 import logging
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,7 +36,7 @@ log = logging.getLogger(__name__)
 _HEADERS = (["scorer", "bodyparts", "coords"], ["scorer", "individuals", "bodyparts", "coords"])
 _FILTERED = "_filtered.csv"
 _BAD_CELL = re.compile(r"CSV column #(\d+): (?:Row #(\d+): )?CSV conversion error to \w+: invalid value '(.*)'")
-_IMAGE = re.compile(r".*[/.].*")
+_IMAGE = re.compile(r"/|\.[a-zA-Z]")
 
 Columns = dict[str, dict[str, int]]  # body part -> coordinate -> column
 
@@ -202,17 +201,14 @@ def _points(values: np.ndarray, parts: list[dict[str, int]]) -> np.ndarray:
 
 def _frames(table: _Table) -> tuple[np.ndarray, list[str]]:
     """The frame of each row, (rows,), and the images that the rows are named by; none where they are numbers."""
+    for row, name in enumerate(table.index):
+        if not _is_number(name) and not _IMAGE.search(name):
+            where = f"{table.path}: row {row} after the header"
+            raise InputError(f"{where}: expected a frame number or an image's path, got {name[:40]!r}")
     if all(map(_is_number, table.index)):
         return np.array([int(name) for name in table.index], np.int64), []
-    return np.array(list(_image_numbers(table)), np.int64), table.index
-
-
-def _image_numbers(table: _Table) -> Iterator[int]:
-    for row, name in enumerate(table.index):
-        where = f"{table.path}: row {row} after the header"
-        if not _IMAGE.fullmatch(name):
-            raise InputError(f"{where}: expected a frame number or an image's path, got {name[:40]!r}")
-        yield parsing.frame_number(name, where)
+    frame = [parsing.frame_number(name, f"{table.path}: row {row} after the header") for row, name in enumerate(table.index)]
+    return np.array(frame, np.int64), table.index
 
 
 def _is_number(name: str) -> bool:
