@@ -26,7 +26,7 @@ from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections
-from pose_diffusion.data.sources.detections.named_joints import match_layout
+from pose_diffusion.data.sources.detections.named_joints import check_names, match_layout
 from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import Layout
@@ -73,13 +73,14 @@ def read(path: str, stem: str, settings: DeepLabCutConfig) -> list[Detections]:
     table = _read_table(path)
     layout, people = _people(table, settings)
     points = {name: _points(table.values, parts) for name, parts in people.items()}
+    is_there = {name: np.asarray(some[..., 2].any(1)) for name, some in points.items()}
     recordings: dict[str, list[int]] = {}
     frame, image = _frames(table)
     for row, name in enumerate(image or [""] * len(frame)):
         recordings.setdefault(name.rpartition("/")[0], []).append(row)
     found = []
     for folder, rows in recordings.items():
-        there = {name: [row for row in rows if values[row, :, 2].any()] for name, values in points.items()}
+        there = {name: np.array(rows)[some[rows]].tolist() for name, some in is_there.items()}
         order = [row for some in there.values() for row in some]
         seen = set(order)
         found.append(
@@ -119,16 +120,19 @@ def _read_table(path: str) -> _Table:
         column_types={name: pa.float64() if int(name) >= index_columns else pa.string() for name in columns}
     )
     try:
-        rest = pa.BufferReader(content.read())
+        rest = content.read()
+        rest.decode()  # Arrow prints what the handler of a row that is no text raises
         names = pyarrow.csv.ReadOptions(column_names=columns, use_threads=False)
         parsing_options = pyarrow.csv.ParseOptions(invalid_row_handler=_skip_if_empty)
-        rows = pyarrow.csv.read_csv(rest, names, parsing_options, options)
+        rows = pyarrow.csv.read_csv(pa.BufferReader(rest), names, parsing_options, options)
     except (pa.ArrowException, ValueError) as error:
         cell = _BAD_CELL.search(str(error))
         if cell is None:
             raise InputError(f"{path}: not a CSV ({str(error).splitlines()[0][:120]})") from None
         part, coordinate = header[-2][int(cell[1])], header[-1][int(cell[1])]
         raise InputError(f"{path}: {part} {coordinate}: expected numbers, got {cell[3][:40]!r}") from None
+    if not rows.num_rows:
+        raise InputError(f"{path}: has no rows")
     values = np.full((rows.num_rows, len(columns)), np.nan)
     for number in range(index_columns, len(columns)):
         values[:, number] = rows[number].to_numpy()
@@ -150,6 +154,8 @@ def _individuals(path: str, header: list[list[str]], index_columns: int) -> dict
     of_whom = above[1] if len(above) > 1 else ["0"] * len(coordinates)
     if not len(of_whom) == len(body_parts) == len(coordinates):
         raise InputError(f"{path}: header rows of {len(body_parts)} and {len(coordinates)} columns")
+    check_names(path, of_whom)
+    check_names(path, body_parts)
     individuals: dict[str, Columns] = {}
     for column in range(index_columns, len(coordinates)):
         part, coordinate = body_parts[column], coordinates[column]

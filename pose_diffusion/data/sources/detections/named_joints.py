@@ -44,6 +44,13 @@ def match_layout(tool: str, settings: DeepLabCutConfig, names: Sequence[str], wh
     return layout, [chosen[place] for place in places]
 
 
+def check_names(where: str, names: Sequence[str]) -> None:
+    """Raises InputError for a name that cannot be printed, as broken files have them; a line break would split error lines."""
+    bad = next((name for name in names if not name.isprintable()), None)
+    if bad is not None:
+        raise InputError(f"{where}: {bad[:40]!r} is no name")
+
+
 def _not_covered(key: str, layout: Layout, names: list[str], mapped: list[str], where: str) -> str:
     there = {simplified(name) for name in [*names, *mapped]}
     missing = [joint for joint in layout.joints if simplified(joint) not in there]

@@ -19,7 +19,7 @@ from pose_diffusion.config import DeepLabCutConfig
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections
-from pose_diffusion.data.sources.detections.named_joints import match_layout
+from pose_diffusion.data.sources.detections.named_joints import check_names, match_layout
 from pose_diffusion.data.sources.detections.tables import columns, table_file
 from pose_diffusion.data.sources.detections.tables.columns import ColumnFilter
 from pose_diffusion.data.sources.detections.tables.table_file import RowRange
@@ -102,9 +102,11 @@ def _names(path: str, key: str, values: np.ndarray) -> list[str]:
     if values.ndim != 1 or (len(values) and values.dtype.kind not in "SOU"):
         raise InputError(f"{path}: {key}: expected names, got {values.dtype} {values.shape}")
     try:
-        return [(one.decode() if isinstance(one, bytes) else str(one)).strip() for one in values.tolist()]
+        names = [(one.decode() if isinstance(one, bytes) else str(one)).strip() for one in values.tolist()]
     except UnicodeDecodeError:
         raise InputError(f"{path}: {key}: not UTF-8 text") from None
+    check_names(f"{path}: {key}", names)
+    return names
 
 
 def _named_axes(dims: str, count: int) -> tuple[str, ...] | None:
@@ -141,6 +143,7 @@ def _from_csv(path: str, name: str, settings: DeepLabCutConfig) -> Detections:
     present = table_file.header(path)
     nodes = [column.removesuffix(".x") for column in present if column.endswith(".x")]
     nodes = [node for node in nodes if f"{node}.y" in present]
+    check_names(path, present)
     if "frame_idx" not in present or not nodes:
         got = ", ".join(present[:6])
         raise InputError(

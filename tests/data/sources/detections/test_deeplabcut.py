@@ -145,6 +145,13 @@ def test_a_short_row_without_a_body_part_is_a_frame_without_anybody(tmp_path: Pa
     assert open_file(path).sequences[0].load().frame.tolist() == [0, 1, 3, 4]
 
 
+def test_rows_that_are_all_short_are_none(tmp_path: Path, points: np.ndarray) -> None:
+    path = write(tmp_path / "walk.csv", points[:1])
+    path.write_text("\n".join([*path.read_text().splitlines()[:3], "0,,"]))
+    with pytest.raises(InputError, match=r"walk\.csv: has no rows"):
+        open_file(path)
+
+
 @pytest.mark.parametrize("suffix", ["\r\n", "\n"])
 def test_line_ends_and_a_byte_order_mark_make_no_difference(tmp_path: Path, points: np.ndarray, suffix: str) -> None:
     path = write(tmp_path / "walk.csv", points)
@@ -167,6 +174,8 @@ def test_pandas_h5_is_refused_with_the_way_to_a_csv(tmp_path: Path, points: np.n
         ("coords,x,y,likelihood", "coords,x,y,z", "nose has x, y and z: a result in 3D"),
         ("coords,x,y,likelihood", "coords,x,x,likelihood", "nose x is there twice"),
         ("coords,x,y,likelihood", "coords,x,up,likelihood", "nose: expected columns x and y, got x, up, likelihood"),
+        ("bodyparts,nose", 'bodyparts,"no\nse"', "header row|is no name"),
+        ("bodyparts,nose", "bodyparts,no\x07se", r"'no\\x07se' is no name"),
         ("bodyparts,nose", "bodyparts,nose,nose", "header rows of 53 and 52 columns"),
         ("\n2,", "\nsecond,", "row 2 after the header: expected a frame number or an image's path, got 'second'"),
         ("\n2,", "\n-2,", "row 2 after the header: expected a frame number"),

@@ -23,8 +23,8 @@ AXES = {"matlab": ("track", "xy", "node", "frame"), "standard": STANDARD, "own":
 
 
 def write(
-    folder: Path, points: np.ndarray, preset: str = "matlab", scores: bool = True, tracks: int | None = None, dims: bool = False,
-    occupancy: bool = True,
+    folder: Path, points: np.ndarray, preset: str = "matlab", scores: bool = True, tracks: int | None = None,
+    dims: bool = False, occupancy: bool = True,
 ) -> Path:  # fmt: skip
     """An HDF5 of (frames, people, joints, 3). tracks: how many of them have a name. dims: whether axes are named."""
     axes = AXES[preset]
@@ -213,6 +213,7 @@ def test_a_project_is_refused_with_the_way_to_an_export(tmp_path: Path) -> None:
         ("point_scores", np.ones(3), r"point_scores \(3,\) do not fit"),
         ("point_scores", np.full((2, 17, 5), -1.0), r"a confidence is negative"),
         ("node_names", np.arange(17), r"node_names: expected names, got int64"),
+        ("node_names", np.array([b"le\ng"] * 17), r"node_names: 'le\\ng' is no name"),
         ("node_names", np.array([b"\xff"] * 17), r"node_names: not UTF-8 text"),
         ("node_names", np.array([f"leg{n}".encode() for n in range(17)]), r"missing: nose, left eye.*'sleap\.joints'"),
     ],
