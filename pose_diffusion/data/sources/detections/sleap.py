@@ -58,6 +58,7 @@ def read(path: str, stem: str, settings: DeepLabCutConfig) -> Detections:
 def _from_hdf5(path: str, name: str, settings: DeepLabCutConfig) -> Detections:
     with hdf5.open_file(path, _SPARE_BYTES) as file:
         present = file.names()
+        check_names(path, present)
         if not {"tracks", "node_names"} <= set(present):
             got = ", ".join(present[:6]) or "nothing"
             raise InputError(f"{path}: expected SLEAP's analysis export with tracks and node_names, got {got}; {_WAY_OUT}")
