@@ -1,7 +1,7 @@
 """HDF5 files of unknown origin: only data sets that the file itself holds are read, and none that unpacks to far more than it.
 
 Links to other files, external storage and virtual data sets could read any file of this machine; a data set of a few bytes
-could fill its memory.
+could fill its memory. HDF5's reader crashes on broken values of variable length, so that these and attributes are not read.
 """
 
 from __future__ import annotations
@@ -34,12 +34,10 @@ class Hdf5File:
 
     def read(self, name: str) -> np.ndarray:
         """A data set's values. Raises InputError where there is none that the file itself holds, and for one too large."""
-        return np.asarray(self._dataset(name)[()])
-
-    def attribute(self, name: str, key: str) -> str:
-        """A data set's attribute as text, "" where it has none. Raises InputError as `read` does."""
-        value = self._dataset(name).attrs.get(key, "")
-        return value.decode() if isinstance(value, bytes) else str(value)
+        values = self._dataset(name)
+        if values.dtype.hasobject:
+            raise InputError(f"{self.path}: '{name}' has values of variable length, expected numbers or text of a fixed length")
+        return np.asarray(values[()])
 
     def _dataset(self, name: str) -> h5py.Dataset:
         if name not in self.file or not isinstance(self.file.get(name, getlink=True), h5py.HardLink):

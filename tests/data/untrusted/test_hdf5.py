@@ -20,15 +20,19 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.h5"
 
 
-def test_a_data_set_its_names_and_its_attributes_are_read(path: Path) -> None:
+def test_a_data_set_and_the_names_of_all_are_read(path: Path) -> None:
     with h5py.File(path, "w") as file:
         file["a"] = np.arange(6.0).reshape(2, 3)
-        file["a"].attrs["dims"] = "rows, columns"
-        file["a"].attrs["bytes"] = np.bytes_(b"text")
+    np.testing.assert_array_equal(read(path), np.arange(6.0).reshape(2, 3))
     with hdf5.open_file(str(path)) as opened:
-        np.testing.assert_array_equal(opened.read("a"), np.arange(6.0).reshape(2, 3))
         assert opened.names() == ["a"]
-        assert [opened.attribute("a", key) for key in ("dims", "bytes", "none")] == ["rows, columns", "text", ""]
+
+
+def test_values_of_variable_length_are_not_read(path: Path) -> None:
+    with h5py.File(path, "w") as file:
+        file["a"] = ["nose", "hip"]
+    with pytest.raises(InputError, match=r"'a' has values of variable length"):
+        read(path)
 
 
 def test_a_name_that_is_not_there_is_refused(path: Path) -> None:

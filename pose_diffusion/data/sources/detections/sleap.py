@@ -2,15 +2,13 @@
 
 HDF5: tracks (tracks, 2, nodes, frames) or, of sleap-io's 'standard' preset, (frames, tracks, nodes, 2), NaN where missing;
 node_names; where there are, track_names, track_occupancy (frames, tracks) and point_scores as tracks without their axis of two.
-An attribute 'dims' names an array's axes, else its shape tells them. CSV: track, frame_idx, instance.score, and <node>.x,
+The shape tells which. CSV: track, frame_idx, instance.score, and <node>.x,
 <node>.y, <node>.score of each node. A node without a score was placed by a person and counts as certain. Where both exports
 of a video are there, the HDF5 is read. People without tracks are followed.
 (talmolab/sleap, sleap.io.convert; talmolab/sleap-io, analysis HDF5.)
 """
 
 from __future__ import annotations
-
-import json
 
 import numpy as np
 import pyarrow as pa
@@ -64,12 +62,11 @@ def _from_hdf5(path: str, name: str, settings: DeepLabCutConfig) -> Detections:
             raise InputError(f"{path}: expected SLEAP's analysis export with tracks and node_names, got {got}; {_WAY_OUT}")
         arrays = {key: file.read(key) for key in ("tracks", "node_names", "track_names", "point_scores") if key in present}
         occupancy = file.read("track_occupancy").shape if "track_occupancy" in present else ()
-        dims = {key: file.attribute(key, "dims") for key in ("tracks", "point_scores") if key in present}
     nodes = _names(path, "node_names", arrays["node_names"])
     tracks = arrays["tracks"]
     if tracks.dtype.kind != "f" or tracks.ndim != 4:
         raise InputError(f"{path}: tracks: expected numbers (tracks, 2, nodes, frames), got {tracks.dtype} {tracks.shape}")
-    axes = _named_axes(dims["tracks"], 4) or _axes(path, tracks.shape, len(nodes), occupancy)
+    axes = _axes(path, tracks.shape, len(nodes), occupancy)
     tracks = tracks.transpose([axes.index(axis) for axis in _STANDARD])  # (frames, tracks, nodes, 2)
     if tracks.shape[2:] != (len(nodes), 2):
         raise InputError(
@@ -79,7 +76,6 @@ def _from_hdf5(path: str, name: str, settings: DeepLabCutConfig) -> Detections:
     if "point_scores" in arrays:
         scores, of_scores = arrays["point_scores"], tuple(axis for axis in axes if axis != "xy")
         if scores.dtype.kind == "f" and scores.ndim == 3:
-            of_scores = _named_axes(dims["point_scores"], 3) or of_scores
             scores = scores.transpose([of_scores.index(axis) for axis in _STANDARD[:3]])
         if scores.dtype.kind != "f" or scores.shape != tracks.shape[:3]:
             raise InputError(f"{path}: point_scores {arrays['point_scores'].shape} do not fit tracks {arrays['tracks'].shape}")
@@ -100,24 +96,14 @@ def _from_hdf5(path: str, name: str, settings: DeepLabCutConfig) -> Detections:
 
 def _names(path: str, key: str, values: np.ndarray) -> list[str]:
     """Names as text. An array without values may be of numbers, as h5py writes an empty list."""
-    if values.ndim != 1 or (len(values) and values.dtype.kind not in "SOU"):
+    if values.ndim != 1 or (len(values) and values.dtype.kind != "S"):
         raise InputError(f"{path}: {key}: expected names, got {values.dtype} {values.shape}")
     try:
-        names = [(one.decode() if isinstance(one, bytes) else str(one)).strip() for one in values.tolist()]
+        names = [one.decode().strip() for one in values.tolist()] if len(values) else []
     except UnicodeDecodeError:
         raise InputError(f"{path}: {key}: not UTF-8 text") from None
     check_names(f"{path}: {key}", names)
     return names
-
-
-def _named_axes(dims: str, count: int) -> tuple[str, ...] | None:
-    """The axes that an attribute 'dims' names; None where it does not."""
-    try:
-        axes = json.loads(dims)
-    except (ValueError, RecursionError):
-        return None
-    expected = sorted(_STANDARD if count == 4 else _STANDARD[:3])
-    return tuple(axes) if isinstance(axes, list) and sorted(map(str, axes)) == expected else None
 
 
 def _axes(path: str, shape: tuple[int, ...], nodes: int, occupancy: tuple[int, ...]) -> tuple[str, ...]:
