@@ -68,10 +68,6 @@ def _from_hdf5(path: str, name: str, settings: DeepLabCutConfig) -> Detections:
         raise InputError(f"{path}: tracks: expected numbers (tracks, 2, nodes, frames), got {tracks.dtype} {tracks.shape}")
     axes = _axes(path, tracks.shape, len(nodes), occupancy)
     tracks = tracks.transpose([axes.index(axis) for axis in _STANDARD])  # (frames, tracks, nodes, 2)
-    if tracks.shape[2:] != (len(nodes), 2):
-        raise InputError(
-            f"{path}: tracks of {tracks.shape[2]} nodes and {tracks.shape[3]} coordinates, {len(nodes)} node_names"
-        )
     scores = None
     if "point_scores" in arrays:
         scores, of_scores = arrays["point_scores"], tuple(axis for axis in axes if axis != "xy")
