@@ -18,6 +18,8 @@ SourceName = Literal[
     "mediapipe",
     "detectron2",
     "videopose3d",
+    "deeplabcut",
+    "sleap",
     "table",
     "bvh",
     "asf_amc",

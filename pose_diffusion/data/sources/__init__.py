@@ -20,12 +20,14 @@ from pose_diffusion.data.sources.benchmarks import human36m, mmpose3d, mpi_inf_3
 from pose_diffusion.data.sources.detections import (
     alphapose,
     coco,
+    deeplabcut,
     detectron2,
     heatmaps,
     mediapipe,
     mmpose,
     openpose,
     recognisers,
+    sleap,
     videopose3d,
 )
 from pose_diffusion.data.sources.detections.tables import table
@@ -59,6 +61,8 @@ SOURCES: dict[SourceName, SourceModule] = {
     "mediapipe": mediapipe,
     "detectron2": detectron2,
     "videopose3d": videopose3d,
+    "deeplabcut": deeplabcut,
+    "sleap": sleap,
     "table": table,
     "bvh": bvh,
     "asf_amc": asf_amc,

@@ -37,7 +37,10 @@ def refused(path: Path | str) -> str:
 
 def auto(path: Path | str, source: str = "auto") -> Config:
     """The config of an input with the keys that no file states, for each source."""
-    archives = {name: SIZE for name in ("coco", "openpose", "alphapose", "mmpose", "mediapipe", "table", "videopose3d")}
+    archives = {
+        name: SIZE
+        for name in ("coco", "openpose", "alphapose", "mmpose", "mediapipe", "table", "videopose3d", "deeplabcut", "sleap")
+    }
     prepare = {"source": source, "input": str(path), "test_subjects": ["S9", *(f"TS{n}" for n in range(1, 7))]}
     return loading.from_dict({"prepare": prepare, **archives, **NEEDED})
 

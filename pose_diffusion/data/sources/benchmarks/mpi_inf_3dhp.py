@@ -9,12 +9,10 @@ project onto the 2D; there the pelvis' place is left unknown.
 
 from __future__ import annotations
 
-import io
 import re
 from functools import partial
 from typing import Any
 
-import h5py
 import numpy as np
 
 from pose_diffusion import storage
@@ -26,7 +24,7 @@ from pose_diffusion.data.sources.detections.clip_cache import ClipCache
 from pose_diffusion.data.sources.file_format import FileFormat
 from pose_diffusion.data.sources.inputs import Inputs, map_inputs
 from pose_diffusion.data.sources.sample import Sample, Seen
-from pose_diffusion.data.untrusted import matlab, npz
+from pose_diffusion.data.untrusted import hdf5, matlab, npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import MPI_INF_3DHP_17
 from pose_diffusion.runtime.executor import Executor, LocalExecutor
@@ -153,24 +151,8 @@ def _cell(where: str, cell: Any, dimensions: int) -> np.ndarray:
 
 
 def _hdf5(path: str, *names: str) -> dict[str, np.ndarray]:
-    content = storage.read_bytes(path)
-    try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            read = {}
-            for name in names:
-                if name not in file or not isinstance(file.get(name, getlink=True), h5py.HardLink):
-                    raise InputError(f"{path}: no data set '{name}'")
-                values = file[name]
-                if not isinstance(values, h5py.Dataset) or values.external or values.is_virtual:
-                    raise InputError(f"{path}: '{name}' is no data set of this file's own")
-                if values.nbytes > 100 * len(content) + (1 << 20):
-                    raise InputError(f"{path}: '{name}' unpacks to {values.nbytes:,} bytes, too many for a file of this size")
-                read[name] = np.squeeze(values[()])
-            return read
-    except InputError:
-        raise
-    except Exception as error:  # HDF5's reader raises nearly everything for broken files
-        raise InputError(f"{path}: not an HDF5 file ({type(error).__name__}: {error})".splitlines()[0]) from None
+    with hdf5.open_file(path) as file:
+        return {name: np.squeeze(file.read(name)) for name in names}
 
 
 def _sequence(settings: MpiInf3dhpConfig, subject: str, action: str, camera: str, sequence: Any, where: str) -> LazySequence:

@@ -1,4 +1,4 @@
-"""What files of YOLO, DeepLabCut and SLEAP look like, told without their readers."""
+"""What files of YOLO look like, told without their reader."""
 
 from __future__ import annotations
 
@@ -34,29 +34,4 @@ def _is_label(row: list[str]) -> bool:
     return all(-0.5 <= share <= 1.5 for share in box)
 
 
-def deeplabcut(sample: Sample) -> Seen | None:
-    """A CSV whose first column begins scorer, bodyparts, coords; or its .h5."""
-    if sample.suffix == ".h5" and ("df_with_missing" in sample.datasets or "DLC" in sample.name) and not _is_sleap(sample):
-        wrong = "pandas' HDF5 is not read; save a CSV: save_as_csv=True, or deeplabcut.analyze_videos_converth5_to_csv"
-        return Seen("DeepLabCut's .h5", "an HDF5 file with 'df_with_missing'", wrong)
-    first = [row[0].lower() for row in sample.rows[:4]]
-    if first[:1] == ["scorer"] and "bodyparts" in first and "coords" in first:
-        return Seen("DeepLabCut CSV", "a head of scorer, bodyparts and coords")
-    return None
-
-
-def sleap(sample: Sample) -> Seen | None:
-    """The analysis export, CSV or HDF5, or a project."""
-    if sample.suffix == ".slp":
-        way = "a project is not read; export its analysis: File > Export Analysis HDF5 or CSV"
-        return Seen("SLEAP project", "its name ends in .slp", way)
-    if {"frame_idx", "instance.score"} <= set(sample.columns):
-        return Seen("SLEAP analysis CSV", "columns 'frame_idx' and 'instance.score'")
-    return Seen("SLEAP analysis HDF5", "datasets 'tracks' and 'node_names'") if _is_sleap(sample) else None
-
-
-def _is_sleap(sample: Sample) -> bool:
-    return {"tracks", "node_names"} <= sample.datasets
-
-
-RECOGNISERS = {"yolo": yolo, "deeplabcut": deeplabcut, "sleap": sleap}
+RECOGNISERS = {"yolo": yolo}
