@@ -73,7 +73,7 @@ def _recognition(path: str, source: str, of_it: Sequence[tuple[Sample, Seen]]) -
         raise InputError(f"{path}: {seen.tool} in {names}; give one of them, or set prepare.source={source} and '{key}'")
     settings = {} if source in _ONE_FILE and first.path == path else seen.settings
     more = sorted({other.tool for _, other in of_it} - {seen.tool})
-    return Recognition(source, " and ".join([seen.tool, *more]), f"{first.name} is {seen.why}", settings)
+    return Recognition(source, " and ".join([seen.tool, *more]), f"{first.name}: {seen.why}", settings)
 
 
 def _look(path: str) -> list[Sample]:

@@ -120,7 +120,7 @@ def test_auto_and_the_source_that_it_finds_make_the_same_shards_and_finish_each_
     auto = loading.from_dict(named.model_dump() | {"prepare": named.prepare.model_dump() | {"source": "auto"}})
     with caplog.at_level("INFO"):
         found = prepare(auto)
-    assert "a table of joints (a.csv is columns such as 'Hip_x'), read as prepare.source=table" in caplog.text
+    assert "a table of joints (a.csv: columns such as 'Hip_x'), read as prepare.source=table" in caplog.text
     assert "a table of joints, 17 joints (h36m17), no ids, people are followed; 5 people in 5 frames, 2 tracks" in caplog.text
     assert found.settings["source"] == "table"
     (tmp_path / "shards" / found.files[0].path).unlink()
