@@ -17,6 +17,7 @@ from pose_diffusion.config.sources import (
     ArchiveConfig,
     AsfAmcConfig,
     CocoConfig,
+    DeepLabCutConfig,
     HeatmapsConfig,
     Human36MConfig,
     Mmpose3dConfig,
@@ -34,6 +35,7 @@ __all__ = [
     "CocoConfig",
     "Config",
     "DataConfig",
+    "DeepLabCutConfig",
     "DiffusionConfig",
     "ExportConfig",
     "HeatmapsConfig",
@@ -72,6 +74,8 @@ class Config(Section):
     mediapipe: ArchiveConfig = ArchiveConfig()
     detectron2: ArchiveConfig = ArchiveConfig()
     videopose3d: ArchiveConfig = ArchiveConfig()
+    deeplabcut: DeepLabCutConfig = DeepLabCutConfig()
+    sleap: DeepLabCutConfig = DeepLabCutConfig()
     table: ArchiveConfig = ArchiveConfig()
     bvh: MocapConfig = MocapConfig()
     asf_amc: AsfAmcConfig = AsfAmcConfig()

@@ -18,6 +18,8 @@ SourceName = Literal[
     "mediapipe",
     "detectron2",
     "videopose3d",
+    "deeplabcut",
+    "sleap",
     "table",
     "bvh",
     "asf_amc",
@@ -28,8 +30,8 @@ SourceName = Literal[
 
 
 class PrepareConfig(Section):
-    source: SourceName = "synthetic"
-    """Where the poses come from; the section of the same name has its settings."""
+    source: Literal["auto", SourceName] = "auto"
+    """What reads the poses, with its own section of settings; auto tells it from the input's files, without any synthetic."""
     input: Location = ""
     """Folder or file that the source reads, local or s3://; unused by synthetic."""
     output: Location = ""

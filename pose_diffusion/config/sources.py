@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from pose_diffusion.config.section import Count, NonNegative, Positive, Section, Share
-from pose_diffusion.geometry.layouts import LAYOUTS
+from pose_diffusion.geometry.layouts import LAYOUTS, simplified
 
 if TYPE_CHECKING:
     LayoutName = str
@@ -76,6 +77,27 @@ class CocoConfig(ArchiveConfig):
 class OpenPoseConfig(ArchiveConfig):
     coordinates: Literal["pixels", "unit", "symmetric"] = "pixels"
     """What --keypoint_scale wrote: pixels (0 to 2), shares of the image from 0 to 1 (3), or from -1 to 1 (4)."""
+
+
+class DeepLabCutConfig(ArchiveConfig):
+    joints: dict[str, str] = {}
+    """Joints of a layout that are other names in the file, as {left hip: hip_L, left ear: head}."""
+
+    @field_validator("joints")
+    @classmethod
+    def _known_joints(cls, joints: dict[str, str]) -> dict[str, str]:
+        known = {simplified(joint): joint for layout in reversed(LAYOUTS.values()) for joint in layout.joints}
+        given: dict[str, str] = {}
+        for joint, body_part in joints.items():
+            if simplified(joint) not in known:
+                nearest = difflib.get_close_matches(simplified(joint), known, 1, 0)
+                raise ValueError(f"'{joint}' is no layout's joint, the nearest is '{known[nearest[0]]}'")
+            if simplified(joint) in given:
+                raise ValueError(f"'{given[simplified(joint)]}' and '{joint}' are the same joint")
+            if not body_part.strip():
+                raise ValueError(f"'{joint}': expected a name in the file, got an empty one")
+            given[simplified(joint)] = joint
+        return joints
 
 
 class HeatmapsConfig(Section):

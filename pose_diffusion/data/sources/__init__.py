@@ -1,50 +1,74 @@
-"""Where poses come from: each source is a module with a function
+"""Where poses come from: each source is a module (`SourceModule`) with
 
-    open_source(inputs, settings, executor) -> Source
+    open_source(inputs, settings, executor) -> Source    reads what `prepare` was given, with the source's own section
+    recognise(sample) -> Seen | None                     says whether a file is of its tools, for prepare.source=auto
+    FORMATS                                              its rows in the documentation's table of formats
 
-that takes what `prepare` gives every source, its own section of the config, and who reads its files. SOURCES has them by the
-name that `prepare.source` takes; a source more is a module, a line here, and a section in `config.sources`.
+SOURCES has the modules by the name that `prepare.source` takes; a source more is a module, a line here, and a section in
+`config.sources`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from pose_diffusion.config import Config, SourceName
 from pose_diffusion.data.sequence import Source
+from pose_diffusion.data.sources import recognise
 from pose_diffusion.data.sources.benchmarks import human36m, mmpose3d, mpi_inf_3dhp
 from pose_diffusion.data.sources.detections import (
     alphapose,
     coco,
+    deeplabcut,
     detectron2,
     heatmaps,
     mediapipe,
     mmpose,
     openpose,
+    recognisers,
+    sleap,
     videopose3d,
 )
 from pose_diffusion.data.sources.detections.tables import table
+from pose_diffusion.data.sources.file_format import FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.data.sources.motion import asf_amc, bvh, synthetic
+from pose_diffusion.data.sources.recognise import Recognition
+from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.runtime.executor import Executor, LocalExecutor
 
-SOURCES: dict[SourceName, Callable[[Inputs, Any, Executor], Source]] = {
-    "synthetic": synthetic.open_source,
-    "human36m": human36m.open_source,
-    "coco": coco.open_source,
-    "openpose": openpose.open_source,
-    "alphapose": alphapose.open_source,
-    "mmpose": mmpose.open_source,
-    "mediapipe": mediapipe.open_source,
-    "detectron2": detectron2.open_source,
-    "videopose3d": videopose3d.open_source,
-    "table": table.open_source,
-    "bvh": bvh.open_source,
-    "asf_amc": asf_amc.open_source,
-    "mpi_inf_3dhp": mpi_inf_3dhp.open_source,
-    "mmpose3d": mmpose3d.open_source,
-    "heatmaps": heatmaps.open_source,
+
+class SourceModule(Protocol):
+    """What a source's module has; see above."""
+
+    @property
+    def FORMATS(self) -> Sequence[FileFormat]: ...
+
+    @property
+    def open_source(self) -> Any: ...
+
+    def recognise(self, sample: Sample, /) -> Seen | None: ...
+
+
+SOURCES: dict[SourceName, SourceModule] = {
+    "synthetic": synthetic,
+    "human36m": human36m,
+    "coco": coco,
+    "openpose": openpose,
+    "alphapose": alphapose,
+    "mmpose": mmpose,
+    "mediapipe": mediapipe,
+    "detectron2": detectron2,
+    "videopose3d": videopose3d,
+    "deeplabcut": deeplabcut,
+    "sleap": sleap,
+    "table": table,
+    "bvh": bvh,
+    "asf_amc": asf_amc,
+    "mpi_inf_3dhp": mpi_inf_3dhp,
+    "mmpose3d": mmpose3d,
+    "heatmaps": heatmaps,
 }
 
 
@@ -53,6 +77,37 @@ def open_source(config: Config, executor: Executor | None = None) -> Source:
 
     executor: who reads an archive's files, by default this process.
     """
+    config, _ = resolve(config)
     prepare = config.prepare
+    assert prepare.source != "auto"  # resolved
     inputs = Inputs(prepare.input, prepare.seed, prepare.on_error, tuple(prepare.test_subjects))
-    return SOURCES[prepare.source](inputs, getattr(config, prepare.source), executor or LocalExecutor())
+    source: Source = SOURCES[prepare.source].open_source(inputs, getattr(config, prepare.source), executor or LocalExecutor())
+    return source
+
+
+def resolve(config: Config) -> tuple[Config, Recognition | None]:
+    """The config with the source that prepare.source=auto finds, and how it was found; as it is where a source is named.
+
+    Without an input it is synthetic. What the files state becomes settings of the source's section, where those have their
+    defaults. Raises InputError where no source reads the input.
+    """
+    prepare = config.prepare
+    if prepare.source != "auto":
+        return config, None
+    if not prepare.input:
+        return config.model_copy(update={"prepare": prepare.model_copy(update={"source": "synthetic"})}), None
+    found = recognise.recognise(prepare.input, all_recognisers(), SOURCES)
+    section = getattr(config, found.source)
+    changes = {
+        key: value for key, value in found.settings.items() if getattr(section, key) == type(section)().model_dump()[key]
+    }
+    update = {
+        "prepare": prepare.model_copy(update={"source": found.source}),
+        found.source: section.model_copy(update=changes),
+    }
+    return config.model_copy(update=update), found
+
+
+def all_recognisers() -> dict[str, recognise.Recogniser]:
+    """Of each kind of file that is known, whether or not a source reads it."""
+    return recognisers.RECOGNISERS | {name: module.recognise for name, module in SOURCES.items()}

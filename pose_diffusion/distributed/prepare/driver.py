@@ -21,6 +21,7 @@ from pose_diffusion.data.manifest import Manifest, ShardFile
 from pose_diffusion.data.plan import PlannedFile, batches, plan
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.shard_writer import WriteResult
+from pose_diffusion.data.sources.summary import summary
 from pose_diffusion.distributed.cluster import resources, tasks
 from pose_diffusion.distributed.cluster.executor import RayExecutor
 from pose_diffusion.distributed.cluster.session import ray_cluster
@@ -45,6 +46,9 @@ def prepare(config: Config, local_seconds: float = 5.0) -> Manifest:
     What prepare.on_error left out is listed in the manifest's `skipped`. Raises InputError for bad input or configuration,
     for a folder that holds another run's results, and where nothing is left.
     """
+    config, found = sources.resolve(config)
+    if found is not None:
+        log.info("prepare: %s (%s), read as prepare.source=%s", found.tool, found.reason, found.source)
     settings = config.prepare
     identity = {
         "source": settings.source,
@@ -56,6 +60,7 @@ def prepare(config: Config, local_seconds: float = 5.0) -> Manifest:
     with contextlib.ExitStack() as stack:
         join = cache(lambda: stack.enter_context(ray_cluster(config)))
         source = _source(config, RayExecutor(join, config.ray.cpu_selector, local_seconds))
+        log.info("prepare: %s", summary(source, found.tool if found else settings.source))
         files = plan(source, settings)
         run_folder.claim(settings.output, "prepare", identity)
         storage.publish_bytes(storage.join(settings.output, "config.yaml"), loading.dump(config).encode())

@@ -115,6 +115,20 @@ def table(folder: Path, **frames: int | None) -> Path:
     return folder
 
 
+def test_auto_and_the_source_that_it_finds_make_the_same_shards_and_finish_each_other(ray_session, tmp_path, caplog):
+    named = archive(tmp_path, table(tmp_path / "in", a=3, b=2))
+    auto = loading.from_dict(named.model_dump() | {"prepare": named.prepare.model_dump() | {"source": "auto"}})
+    with caplog.at_level("INFO"):
+        found = prepare(auto)
+    assert "a table of joints (a.csv: columns such as 'Hip_x'), read as prepare.source=table" in caplog.text
+    assert "a table of joints, 17 joints (h36m17), no ids, people are followed; 5 people in 5 frames, 2 tracks" in caplog.text
+    assert found.settings["source"] == "table"
+    (tmp_path / "shards" / found.files[0].path).unlink()
+    assert prepare(named) == found
+    (tmp_path / "shards" / found.files[0].path).unlink()
+    assert prepare(auto) == found
+
+
 def archive(tmp_path, folder: Path, *overrides: str) -> Config:
     return loading.load(
         None,

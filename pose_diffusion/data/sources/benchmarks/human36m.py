@@ -20,13 +20,23 @@ from pose_diffusion.config import Human36MConfig
 from pose_diffusion.data import mixture as gmm
 from pose_diffusion.data import schema
 from pose_diffusion.data.sequence import LazySequence, PoseSequence, Source
+from pose_diffusion.data.sources.file_format import FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.data.sources.parsing import natural
+from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.data.untrusted import npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera, h36m_cameras
 from pose_diffusion.geometry.skeleton import H36M_32, N_JOINTS, ROOT
 from pose_diffusion.runtime.executor import Executor
+
+FORMATS = (
+    FileFormat(
+        "Human3.6M as VideoPose3D and DiffPose publish it",
+        "a folder with `data_3d_h36m.npz` and a 2D .npz of points or mixtures", "the data set's cameras",
+        "one person", ("h36m17",),
+    ),
+)  # fmt: skip
 
 
 def open_source(inputs: Inputs, settings: Human36MConfig, executor: Executor) -> Source:
@@ -65,6 +75,17 @@ def open_source(inputs: Inputs, settings: Human36MConfig, executor: Executor) ->
         raise InputError(f"{poses_path}: holds no sequence")
     description = {"converter": "human36m", "joints": "17 of Human3.6M's 32", **settings.model_dump(mode="json")}
     return Source(found, kernels, cameras, description)
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """The mocap file, or mixtures in DiffPose's layout. Points in VideoPose3D's may go with them, or be alone."""
+    if "positions_3d" in sample.arrays:
+        return Seen("Human3.6M", "an .npz with 'positions_3d'")
+    if "positions_2d" in sample.arrays and "metadata" not in sample.arrays:
+        return Seen(
+            "Human3.6M's 2D", "an .npz with 'positions_2d'", "2D alone; put data_3d_h36m.npz beside it and give the folder"
+        )
+    return None
 
 
 def _load(

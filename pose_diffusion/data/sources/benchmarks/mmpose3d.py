@@ -15,7 +15,9 @@ from pose_diffusion.config import Mmpose3dConfig
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.benchmarks import camera_space
+from pose_diffusion.data.sources.file_format import FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
+from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.data.untrusted import npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import h36m_cameras
@@ -24,6 +26,14 @@ from pose_diffusion.runtime.executor import Executor
 
 _H36M = re.compile(r"(S\d+)_(.+)\.(\d+)_(\d+)")
 _3DHP = re.compile(r"(T?S\d+)_(Seq\d+|.+?)_(?:Cam|video_)(\d+)_(\d+)")
+
+FORMATS = (
+    FileFormat(
+        "MMPose's body3d annotations of Human3.6M and MPI-INF-3DHP",
+        ".npz with `imgname`, `part` and `S`, maybe a detector's .npy",
+        "the data set's cameras, else `image_size`", "one person", ("h36m17", "mpi_inf_3dhp17"),
+    ),
+)  # fmt: skip
 
 
 def open_source(inputs: Inputs, settings: Mmpose3dConfig, executor: Executor) -> Source:
@@ -69,6 +79,13 @@ def open_source(inputs: Inputs, settings: Mmpose3dConfig, executor: Executor) ->
         )  # fmt: skip
     description = {"converter": "mmpose3d", "layouts": [layout.name], **settings.model_dump(mode="json")}
     return Source(found, 1, cameras, description)
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """An .npz with imgname, part and S."""
+    if not {"imgname", "part", "S"} <= set(sample.arrays):
+        return None
+    return Seen("MMPose's body3d annotations", "an .npz with 'imgname', 'part' and 'S'", settings={"annotations": sample.name})
 
 
 def _key(path: str, image: str) -> tuple[str, str, str, int]:

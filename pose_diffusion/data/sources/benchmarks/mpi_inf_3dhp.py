@@ -9,12 +9,10 @@ project onto the 2D; there the pelvis' place is left unknown.
 
 from __future__ import annotations
 
-import io
 import re
 from functools import partial
 from typing import Any
 
-import h5py
 import numpy as np
 
 from pose_diffusion import storage
@@ -23,8 +21,10 @@ from pose_diffusion.data.sequence import LazySequence, Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.benchmarks import camera_space
 from pose_diffusion.data.sources.detections.clip_cache import ClipCache
+from pose_diffusion.data.sources.file_format import FileFormat
 from pose_diffusion.data.sources.inputs import Inputs, map_inputs
-from pose_diffusion.data.untrusted import matlab, npz
+from pose_diffusion.data.sources.sample import Sample, Seen
+from pose_diffusion.data.untrusted import hdf5, matlab, npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import MPI_INF_3DHP_17
 from pose_diffusion.runtime.executor import Executor, LocalExecutor
@@ -33,6 +33,20 @@ _JOINTS_28 = (7, 5, 14, 15, 16, 9, 10, 11, 23, 24, 25, 18, 19, 20, 4, 3, 6)  # w
 _WIDE, _SQUARE = (1920, 1080), (2048, 2048)
 _TRAIN = re.compile(r"(S\d+)[ /_](Seq\d+)")
 _TEST = re.compile(r"TS\d+")
+
+FORMATS = (
+    FileFormat(
+        "MPI-INF-3DHP as P-STMO publishes it", "a folder with `data_train_3dhp.npz` and `data_test_3dhp.npz`",
+        "known", "one person",
+        ("mpi_inf_3dhp17",),
+    ),
+    FileFormat(
+        "MPI-INF-3DHP's own files", "`S*/Seq*/annot.mat` and `TS*/annot_data.mat`, with `files=original`",
+        "known", "one person",
+        ("mpi_inf_3dhp17",),
+    ),
+)  # fmt: skip
+_ORIGINAL = {"files": "original"}
 
 
 def open_source(inputs: Inputs, settings: MpiInf3dhpConfig, executor: Executor) -> Source:
@@ -45,6 +59,17 @@ def open_source(inputs: Inputs, settings: MpiInf3dhpConfig, executor: Executor) 
         raise InputError(f"key 'prepare.test_subjects': {stray[0]} is of the test set and not in it; expected TS1 to TS6")
     description = {"converter": "mpi_inf_3dhp", "layouts": [MPI_INF_3DHP_17.name], **settings.model_dump(mode="json")}
     return Source(found, 1, {}, description, skipped)
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """P-STMO's .npz with 'data' alone, or the data set's own MATLAB files."""
+    if set(sample.arrays) == {"data"} and sample.arrays["data"].kind == "O":
+        return Seen("MPI-INF-3DHP in P-STMO's form", "an .npz with 'data'")
+    if {"annot2", "annot3", "valid_frame"} <= sample.datasets and sample.name == "annot_data.mat":
+        return Seen("MPI-INF-3DHP", "annot_data.mat with 'annot2' and 'annot3'", settings=_ORIGINAL)
+    if sample.name == "annot.mat" and sample.head.startswith(b"MATLAB 5.0"):
+        return Seen("MPI-INF-3DHP", "annot.mat of MATLAB 5", settings=_ORIGINAL)
+    return None
 
 
 def _npz(inputs: Inputs, settings: MpiInf3dhpConfig) -> tuple[list[LazySequence], list[str]]:
@@ -126,24 +151,8 @@ def _cell(where: str, cell: Any, dimensions: int) -> np.ndarray:
 
 
 def _hdf5(path: str, *names: str) -> dict[str, np.ndarray]:
-    content = storage.read_bytes(path)
-    try:
-        with h5py.File(io.BytesIO(content), "r") as file:
-            read = {}
-            for name in names:
-                if name not in file or not isinstance(file.get(name, getlink=True), h5py.HardLink):
-                    raise InputError(f"{path}: no data set '{name}'")
-                values = file[name]
-                if not isinstance(values, h5py.Dataset) or values.external or values.is_virtual:
-                    raise InputError(f"{path}: '{name}' is no data set of this file's own")
-                if values.nbytes > 100 * len(content) + (1 << 20):
-                    raise InputError(f"{path}: '{name}' unpacks to {values.nbytes:,} bytes, too many for a file of this size")
-                read[name] = np.squeeze(values[()])
-            return read
-    except InputError:
-        raise
-    except Exception as error:  # HDF5's reader raises nearly everything for broken files
-        raise InputError(f"{path}: not an HDF5 file ({type(error).__name__}: {error})".splitlines()[0]) from None
+    with hdf5.open_file(path) as file:
+        return {name: np.squeeze(file.read(name)) for name in names}
 
 
 def _sequence(settings: MpiInf3dhpConfig, subject: str, action: str, camera: str, sequence: Any, where: str) -> LazySequence:

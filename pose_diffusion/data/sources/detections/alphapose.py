@@ -19,12 +19,22 @@ from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections, fit_layout
+from pose_diffusion.data.sources.file_format import FOLLOWED, NO_SIZE, FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
+from pose_diffusion.data.sources.sample import Sample, Seen, dicts, is_numbers
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, COCO_18, HALPE_26
 from pose_diffusion.runtime.executor import Executor
 
 USUAL = (COCO_17, HALPE_26, COCO_18)
+
+FORMATS = (
+    FileFormat(
+        "AlphaPose", "`alphapose-results.json`, also of `--format open` and `cmu`", NO_SIZE,
+        f"ids of `--pose_track`, else {FOLLOWED}", ("coco17", "halpe26", "coco18", "halpe136"),
+    ),
+)  # fmt: skip
+_KEYS = {"image_id", "category_id", "keypoints", "score"}
 
 
 def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> Source:
@@ -33,6 +43,29 @@ def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> 
     return detections_source(
         "alphapose", inputs, settings, executor, paths, lambda path: [read(path, inputs.stem(path), settings)]
     )
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """AlphaPose's list of people, told from COCO's by idx, box or image names; or its mapping of images."""
+    if isinstance(sample.json, dict):
+        return _recognise_by_image(sample.json)
+    entry = next(iter(dicts(sample.json)), {})
+    if not is_numbers(entry.get("keypoints"), 3) or not isinstance(entry.get("image_id"), str | int):
+        return None
+    own = sorted({"idx", "box"} & set(entry))
+    if not own and not (isinstance(entry["image_id"], str) and set(entry) == _KEYS):
+        return None
+    return Seen("AlphaPose results", f"a list of {{image_id, keypoints, score{''.join(f', {key}' for key in own)}}}")
+
+
+def _recognise_by_image(content: dict) -> Seen | None:
+    image, found = next(iter(content.items()), ("", None))
+    if isinstance(found, dict) and any(isinstance(found.get(key), list) for key in ("people", "bodies")):
+        return Seen("AlphaPose results of --format open or cmu", f"a mapping of images such as '{image}' to their people")
+    if "keypoints" in next(iter(dicts(found)), {}) and "." in image:
+        way = "give alphapose-results.json in its default format"
+        return Seen("PoseFlow's input", "a mapping of images to lists of people", f"PoseFlow's input is not read; {way}")
+    return None
 
 
 def read(path: str, name: str, settings: ArchiveConfig) -> Detections:

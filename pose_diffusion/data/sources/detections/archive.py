@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
+import numpy as np
+
 from pose_diffusion.config import ArchiveConfig
 from pose_diffusion.data.sequence import LazySequence, Source
 from pose_diffusion.data.sources.detections.clip_cache import ClipCache
@@ -28,12 +30,17 @@ Item = TypeVar("Item")
 
 @dataclass
 class _Recordings:
-    """What one item holds. skipped: a line for each of its recordings that was left out."""
+    """What one item holds. skipped: a line for each of its recordings that was left out. frames: those with a person.
+
+    tracking: how people are told apart.
+    """
 
     sequences: list[LazySequence] = field(default_factory=list)
     layouts: set[str] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
     skipped: list[str] = field(default_factory=list)
+    frames: int = 0
+    tracking: set[str] = field(default_factory=set)
 
 
 def detections_source(
@@ -54,12 +61,14 @@ def detections_source(
     counts = Counter(people=0, frames_without_person=0, frames_dropped=0, joints_missing=0)
     cache, layouts, lines = ClipCache(), set[str](), list(skipped)
     sequences: list[LazySequence] = []
+    frames, tracking = 0, set[str]()
     for item, recordings in map_inputs(inputs, reader, items, executor, lines):
         for line in recordings.skipped:
             log.warning("prepare: skipped: %s", line)
         lines += recordings.skipped
         layouts |= recordings.layouts
         counts.update(recordings.counts)
+        frames, tracking = frames + recordings.frames, tracking | recordings.tracking
         sequences += cache.add(recordings.sequences, partial(_read_again, reader, item))
     keys = Counter((one.subject, one.action, one.camera) for one in sequences)
     if len(keys) < len(sequences):
@@ -68,6 +77,8 @@ def detections_source(
         "converter": tool,
         "layouts": sorted(layouts),
         "counts": dict(counts),
+        "frames": frames,
+        "tracking": " or ".join(sorted(tracking)),
         "settings": settings.model_dump(mode="json"),
     }
     return Source(sequences, 1, {}, description, lines, with_3d=False)
@@ -88,9 +99,17 @@ def _read(
         result.sequences += sequences
         result.counts.update(counts)
         result.layouts.add(recording.layout.name)
+        result.frames += len(np.unique(recording.frame))
+        result.tracking.add(_tracking(recording, settings))
     if not result.sequences:
         raise InputError(result.skipped[0])
     return result
+
+
+def _tracking(recording: Detections, settings: ArchiveConfig) -> str:
+    if recording.person is not None:
+        return "ids in the file"
+    return "no ids, people are followed" if settings.tracking else "no ids, people by their place in the list"
 
 
 def _read_again(reader: Callable[[Item], _Recordings], item: Item) -> list[LazySequence]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from array import array
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,9 @@ from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections, fit_layout
+from pose_diffusion.data.sources.file_format import FOLLOWED, NO_SIZE, FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
+from pose_diffusion.data.sources.sample import Sample, Seen, dicts, is_numbers
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, HALPE_26, Layout, by_names
 from pose_diffusion.runtime.executor import Executor
@@ -30,11 +33,45 @@ log = logging.getLogger(__name__)
 _VISIBILITY = np.array([0.0, 0.5, 1.0])
 _NAMED = (HALPE_26, COCO_17)
 
+FORMATS = (
+    FileFormat(
+        "COCO annotations, and data sets of their form", "JSON with `images`, `annotations` and `categories`",
+        f"in the file, else {NO_SIZE}", f"`track_id`, else {FOLLOWED} with `tracking=true`", ("coco17", "halpe26"),
+    ),
+    FileFormat(
+        "COCO results: MMPose 0.x, detectors' evaluation", "JSON, a list of {image_id, keypoints, score}", NO_SIZE,
+        f"`track_id`, else {FOLLOWED} with `tracking=true`", ("coco17", "halpe26"),
+    ),
+)  # fmt: skip
+_BOXES = "boxes without keypoints, a person detector's file; give the pose estimator's"
+
 
 def open_source(inputs: Inputs, settings: CocoConfig, executor: Executor) -> Source:
     """A sequence a person, video and file. Raises InputError for bad files."""
     paths = inputs.files(".json")
     return detections_source("coco", inputs, settings, executor, paths, lambda path: read(path, inputs.stem(path), settings))
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """Annotations with their images, or a list of results whose entries have an image_id."""
+    content = sample.json
+    if isinstance(content, dict):
+        annotations, images = content.get("annotations"), dicts(content.get("images"))
+        if isinstance(annotations, list) and ("images" in content or "categories" in content):
+            seen = Seen("COCO annotations", "a mapping with 'annotations'")
+            people = dicts(annotations)
+            return replace(seen, wrong=_BOXES) if people and not any("keypoints" in entry for entry in people) else seen
+        is_coco = bool(images) and {"id", "file_name"} <= set(images[0])
+        return Seen("COCO annotations", "a mapping with 'images', each with id and file_name") if is_coco else None
+    entry = next(iter(dicts(content)), {})
+    if not isinstance(entry.get("image_id"), int | str) or {"idx", "box"} & set(entry):
+        return None
+    if is_numbers(entry.get("keypoints"), 3):
+        is_coco = isinstance(entry["image_id"], int) or bool({"id", "bbox", "track_id", "center", "area"} & set(entry))
+        return Seen("COCO results", "a list of {image_id, keypoints, score}") if is_coco else None
+    if "keypoints" not in entry and "bbox" in entry:
+        return Seen("COCO detections", "a list of {image_id, bbox, score}", _BOXES)
+    return None
 
 
 def read(path: str, name: str, settings: CocoConfig) -> list[Detections]:

@@ -15,7 +15,9 @@ from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections
+from pose_diffusion.data.sources.file_format import FOLLOWED, FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
+from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.data.untrusted import npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17
@@ -23,11 +25,26 @@ from pose_diffusion.runtime.executor import Executor
 
 _X_Y_PROBABILITY = [0, 1, 3]
 
+FORMATS = (
+    FileFormat(
+        "Detectron2 through VideoPose3D's `infer_video_d2.py`", ".npz with `keypoints` and `metadata`, a file a video",
+        "in the file", FOLLOWED, ("coco17",),
+    ),
+)  # fmt: skip
+
 
 def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> Source:
     """A sequence a person and file. Raises InputError for bad files."""
     paths = inputs.files(".npz")
     return detections_source("detectron2", inputs, settings, executor, paths, lambda path: [read(path, inputs.stem(path))])
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """An .npz with keypoints, a pair a frame, and metadata."""
+    keypoints = sample.arrays.get("keypoints")
+    if keypoints is None or "metadata" not in sample.arrays or keypoints.kind != "O":
+        return None
+    return Seen("Detectron2 keypoints", "an .npz with 'keypoints' and 'metadata'")
 
 
 def read(path: str, name: str) -> Detections:

@@ -14,7 +14,9 @@ from pose_diffusion.data import heatmaps
 from pose_diffusion.data import mixture as gmm
 from pose_diffusion.data.missing_joints import fill
 from pose_diffusion.data.sequence import LazySequence, PoseSequence, Source
+from pose_diffusion.data.sources.file_format import FileFormat
 from pose_diffusion.data.sources.inputs import Inputs, map_inputs
+from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.data.untrusted import npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import LAYOUTS, Layout
@@ -23,6 +25,14 @@ from pose_diffusion.runtime.executor import Executor, LocalExecutor
 _KEY = "heatmaps"
 _BLOCK_BYTES = 256 << 20
 _UNKNOWN = (heatmaps.EMPTY, heatmaps.FLAT)
+
+FORMATS = (
+    FileFormat(
+        "heatmaps of any detector", ".npy (T, J, H, W), or .npz with `heatmaps` and maybe `boxes` and `frame`",
+        "`image_size` or `stride`", "one person a file", ("heatmaps.layout must be set",),
+    ),
+)  # fmt: skip
+_LEAST_SIDE = 8  # pixels
 
 
 def open_source(inputs: Inputs, settings: HeatmapsConfig, executor: Executor) -> Source:
@@ -38,6 +48,14 @@ def open_source(inputs: Inputs, settings: HeatmapsConfig, executor: Executor) ->
     found = [sequence for _, sequence in reading]
     description = {"converter": "heatmaps", "layouts": [layout.name], "settings": settings.model_dump(mode="json")}
     return Source(found, settings.kernels, {}, description, skipped, with_3d=False, gpus=settings.gpus)
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """Numbers (frames, joints, height, width)."""
+    header = sample.arrays.get(_KEY, sample.arrays.get(""))
+    if header is None or header.kind not in "fiu" or len(header.shape) != 4 or min(header.shape[2:]) < _LEAST_SIDE:
+        return None
+    return Seen("heatmaps", f"an array {header.shape} of frames, joints, height and width")
 
 
 def _sequence(inputs: Inputs, settings: HeatmapsConfig, path: str, layout: Layout) -> LazySequence:

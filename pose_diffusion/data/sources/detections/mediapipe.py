@@ -8,6 +8,7 @@ width and height, as MediaPipe gives them. (Google, MediaPipe Pose Landmarker.)
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -17,19 +18,104 @@ from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections
+from pose_diffusion.data.sources.file_format import FOLLOWED, NO_SIZE, FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
+from pose_diffusion.data.sources.sample import Sample, Seen, dicts
 from pose_diffusion.data.untrusted import npz
 from pose_diffusion.errors import InputError
-from pose_diffusion.geometry.layouts import MEDIAPIPE_33
+from pose_diffusion.geometry.layouts import MEDIAPIPE_33, simplified
 from pose_diffusion.runtime.executor import Executor
 
 _JOINTS = len(MEDIAPIPE_33.joints)
+
+FORMATS = (
+    FileFormat(
+        "MediaPipe Pose, its landmarks as people save them",
+        "JSON with frames of `landmarks` or `pose_landmarks`; .npy (T, 33, 4)",
+        f"`width` and `height` in the JSON, else {NO_SIZE}", FOLLOWED, ("mediapipe33",),
+    ),
+)  # fmt: skip
+_NUMBERED = re.compile(r"(?:landmark)?x?(\d+)x?")  # x1 and landmark_0_x
+_NUMBERS = (_JOINTS, _JOINTS + 468, 4 * _JOINTS)  # landmarks; with those of the face; plain numbers
+_NO_TABLES = "landmarks in a table are not read; save an .npy array (frames, 33, 4) of x, y, z, visibility"
+_LANDMARKS = ("landmarks", "pose_landmarks")
+_PICKLED = (
+    "holds pickled objects, which are not loaded; save numbers: np.array([[p.x, p.y, p.z, p.visibility] for p in landmarks])"
+)
 
 
 def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> Source:
     """A sequence a person and file. Raises InputError for bad files."""
     paths = inputs.files(".json", ".npy")
     return detections_source("mediapipe", inputs, settings, executor, paths, lambda path: [read(path, inputs.stem(path))])
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """Frames of 33 landmarks: JSON, a table or an .npy array."""
+    if "" in sample.arrays:
+        header = sample.arrays[""]
+        if header.kind == "O" and b"mediapipe" in sample.head:
+            return Seen("MediaPipe landmarks", "an .npy of landmark objects", _PICKLED)
+        is_landmarks = header.kind == "f" and header.shape[1:] == (_JOINTS, 4)
+        return Seen("MediaPipe landmarks", f"an .npy array {header.shape}") if is_landmarks else None
+    if sample.rows:
+        return _recognise_table(sample)
+    content = sample.json
+    if isinstance(content, dict):
+        lists = [value for value in content.values() if isinstance(value, list)]
+        content = content["frames"] if isinstance(content.get("frames"), list) else next(iter(lists), None)
+    if not isinstance(content, list):
+        return None
+    why = next((why for entry in content if (why := _frame_of_landmarks(entry))), None)
+    return Seen("MediaPipe landmarks", why) if why else None
+
+
+def _frame_of_landmarks(entry: Any) -> str | None:
+    """What shows that an entry of a JSON list is a frame of landmarks."""
+    if isinstance(entry, dict):
+        named = [key for key in _LANDMARKS if isinstance(entry.get(key), list | dict)]
+        if named:
+            return f"frames with '{named[0]}'"
+        people = dicts(entry.get("people"))
+        if people and any(key in people[0] for key in _LANDMARKS):
+            return "frames of 'people' with 'landmarks'"
+        if {"0", "32"} <= set(entry) and isinstance(entry["0"], dict) and "visibility" in entry["0"]:
+            return "frames of landmarks '0' to '32'"
+        points = dicts(entry.get("keypoints"))
+        if points and len(points) >= _JOINTS and {"x", "y", "name"} <= set(points[0]):
+            return "frames of 33 'keypoints' with names"
+        return None
+    while isinstance(entry, list) and len(entry) and isinstance(entry[0], list) and len(entry) != _JOINTS:
+        entry = entry[0]
+    if not isinstance(entry, list) or len(entry) != _JOINTS:
+        return None
+    is_point = (isinstance(entry[0], dict) and {"x", "y"} <= set(entry[0])) or (
+        isinstance(entry[0], list) and len(entry[0]) == 4
+    )
+    return "frames of 33 landmarks" if is_point else None
+
+
+def _recognise_table(sample: Sample) -> Seen | None:
+    """A CSV with columns for 33 landmarks, named or numbered, or with a row a landmark."""
+    why = _table_of_landmarks(sample)
+    return Seen("MediaPipe landmarks", why, _NO_TABLES) if why else None
+
+
+def _table_of_landmarks(sample: Sample) -> str | None:
+    """What shows that a table is one of landmarks."""
+    names = {simplified(name) for name in sample.columns}
+    named = {simplified(name[:-2]) for name in sample.columns if name.lower().endswith("_x")}
+    if {simplified(joint) for joint in MEDIAPIPE_33.joints} <= named:
+        return "a table with columns for each of 33 landmarks"
+    row_a_landmark = {"x", "y"} <= {name.removeprefix("landmark") for name in names} and (
+        "landmarkid" in names or names <= {"landmarkx", "landmarky", "landmarkz", "landmarkvisibility"}
+    )
+    if row_a_landmark:
+        return "a table with a row for each landmark"
+    numbered = {int(match[1]) for name in names if (match := _NUMBERED.fullmatch(name))}
+    if len(numbered) in _NUMBERS and max(numbered) - min(numbered) < len(numbered):
+        return f"a table with numbered coordinates of {len(numbered)} landmarks"
+    return None
 
 
 def read(path: str, name: str) -> Detections:

@@ -19,7 +19,9 @@ from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections, fit_layout
+from pose_diffusion.data.sources.file_format import FOLLOWED, NO_SIZE, FileFormat
 from pose_diffusion.data.sources.inputs import Inputs, scan
+from pose_diffusion.data.sources.sample import Sample, Seen, dicts
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, H36M_17, HALPE_26, by_names
 from pose_diffusion.runtime.executor import Executor
@@ -27,6 +29,17 @@ from pose_diffusion.runtime.executor import Executor
 _VIDEO = re.compile(rb'\s*(\{|\[\s*\{\s*"(frame_id|instances)")')  # how the files of videos begin
 _HEAD = 256  # bytes that are enough to see that
 Frame = tuple[int, list, str]  # number, instances, place for errors
+
+FORMATS = (
+    FileFormat(
+        "MMPose: demo (`--save-predictions`) and inferencer (`pred_out_dir`)", "JSON, a file a video, or a file an image",
+        NO_SIZE, f"`track_id`, else {FOLLOWED}", ("coco17", "halpe26", "h36m17", "coco_wholebody133"),
+    ),
+)  # fmt: skip
+_DEPTH = (
+    "holds a 3D result of MMPose's body3d demo, three numbers a joint; give the predictions of its 2D detector, "
+    "as topdown_demo_with_mmdet.py --save-predictions writes them"
+)
 
 
 def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> Source:
@@ -43,6 +56,27 @@ def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> 
         return [_recording(where, inputs.stem(where) or "images", files, settings)]
 
     return detections_source("mmpose", inputs, settings, executor, list(recordings.items()), read, skipped)
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """The demo's mapping, the inferencer's list of frames, or its list of one image's instances."""
+    content = sample.json
+    if isinstance(content, dict) and ("instance_info" in content or "dataset_name" in str(content.get("meta_info"))):
+        instances = [one for frame in dicts(content.get("instance_info")) for one in dicts(frame.get("instances"))]
+        return _recognised("MMPose predictions of a video", "a mapping with 'meta_info' and 'instance_info'", instances)
+    frames = dicts(content)
+    if frames and "instances" in frames[0]:
+        instances = [one for frame in frames for one in dicts(frame["instances"])]
+        return _recognised("MMPose predictions of a video", "a list of {frame_id, instances}", instances)
+    if frames and "keypoint_scores" in frames[0]:
+        return _recognised("MMPose predictions of an image", "a list of {keypoints, keypoint_scores}", frames)
+    return None
+
+
+def _recognised(tool: str, why: str, instances: list[dict]) -> Seen:
+    points = instances[0].get("keypoints") if instances else None
+    in_space = isinstance(points, list) and bool(points) and isinstance(points[0], list) and len(points[0]) == 3
+    return Seen(tool, why, _DEPTH if in_space else "")
 
 
 def _is_image(path: str) -> bool:

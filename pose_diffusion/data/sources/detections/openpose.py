@@ -22,7 +22,9 @@ from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections, fit_layout
+from pose_diffusion.data.sources.file_format import FOLLOWED, NO_SIZE, FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
+from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import BODY_25, COCO_17, COCO_18, HALPE_26, LAYOUTS
 from pose_diffusion.runtime.executor import Executor
@@ -30,6 +32,17 @@ from pose_diffusion.runtime.executor import Executor
 USUAL = (BODY_25, LAYOUTS["body25b"], COCO_18, HALPE_26, COCO_17)
 _KEYPOINTS = "_keypoints.json"
 _NAME = re.compile(r"(?P<video>.*?)[_.\-]?(?P<frame>\d+)(_keypoints)?\.json", re.IGNORECASE)
+
+FORMATS = (
+    FileFormat(
+        "OpenPose", "`--write_json`: a file a frame", NO_SIZE, f"`person_id` where OpenPose tracked, else {FOLLOWED}",
+        ("body25", "body25b", "coco18"),
+    ),
+    FileFormat(
+        "Pose2Sim, Sports2D, rtmlib and others that write as OpenPose does",
+        "JSON, a file a frame, the frame's number in its name", NO_SIZE, FOLLOWED, ("halpe26", "body25b", "coco17", "body25"),
+    ),
+)  # fmt: skip
 
 
 def open_source(inputs: Inputs, settings: OpenPoseConfig, executor: Executor) -> Source:
@@ -52,6 +65,19 @@ def open_source(inputs: Inputs, settings: OpenPoseConfig, executor: Executor) ->
         return [_video(video, inputs.stem(video).strip("_") or "video", frames, settings)]
 
     return detections_source("openpose", inputs, settings, executor, list(videos.items()), read)
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """A mapping with 'people', each with 'pose_keypoints_2d' or nothing."""
+    content = sample.json
+    if not isinstance(content, dict) or not isinstance(content.get("people"), list):
+        return None
+    people = content["people"]
+    if not all(person == {} or (isinstance(person, dict) and "pose_keypoints_2d" in person) for person in people):
+        return None
+    if not any(people) and "version" not in content and not _NAME.fullmatch(sample.name):
+        return None
+    return Seen("OpenPose JSON, a file a frame", "a mapping with 'people' and their 'pose_keypoints_2d'")
 
 
 def _video(video: str, name: str, frames: dict[int, str], settings: OpenPoseConfig) -> Detections:

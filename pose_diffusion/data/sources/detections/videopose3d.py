@@ -15,7 +15,9 @@ from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections
+from pose_diffusion.data.sources.file_format import FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
+from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.data.untrusted import npz
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, H36M_17, LAYOUTS, Layout
@@ -23,11 +25,25 @@ from pose_diffusion.runtime.executor import Executor
 
 _LAYOUTS = {"coco": COCO_17, "h36m": H36M_17}
 
+FORMATS = (
+    FileFormat(
+        "VideoPose3D: `prepare_data_2d_custom.py`, and its 2D data sets", ".npz with `positions_2d` and `metadata`",
+        "in the file, else `image_size`", "one person a sequence", ("coco17", "h36m17"),
+    ),
+)  # fmt: skip
+
 
 def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> Source:
     """A sequence a subject, action and camera of each file. Raises InputError for bad files."""
     paths = inputs.files(".npz")
     return detections_source("videopose3d", inputs, settings, executor, paths, lambda path: read(path, settings))
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """An .npz with positions_2d and metadata."""
+    if not {"positions_2d", "metadata"} <= set(sample.arrays):
+        return None
+    return Seen("VideoPose3D 2D poses", "an .npz with 'positions_2d' and 'metadata'")
 
 
 def read(path: str, settings: ArchiveConfig) -> list[Detections]:

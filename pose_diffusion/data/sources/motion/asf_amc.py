@@ -15,12 +15,21 @@ import numpy as np
 from pose_diffusion import storage
 from pose_diffusion.config import AsfAmcConfig
 from pose_diffusion.data.sequence import Source
+from pose_diffusion.data.sources.file_format import RIG, FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.data.sources.motion.mocap import Motion, motion_source, rotation
+from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.errors import InputError
 from pose_diffusion.runtime.executor import Executor
 
 _LARGEST = 1e6
+
+FORMATS = (
+    FileFormat(
+        "motion capture: CMU's database and others in Acclaim's format", ".asf skeletons with .amc motion", RIG,
+        "one person a file", ("asf_amc.joints: a shipped map or one of your own",),
+    ),
+)  # fmt: skip
 
 
 @dataclass
@@ -42,6 +51,16 @@ def open_source(inputs: Inputs, settings: AsfAmcConfig, executor: Executor) -> S
         raise InputError(f"{inputs.path}: no .amc files")
     files = {path: (settings.source_fps, _skeleton(path, skeletons), path) for path in motions}
     return motion_source("asf_amc", inputs, settings, executor, files, read)
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """A skeleton with bonedata, or motion with Acclaim's keywords."""
+    text = sample.text.lower()
+    if sample.suffix == ".asf" and ":bonedata" in text:
+        return Seen("ASF/AMC motion capture", "a skeleton with ':bonedata'")
+    if sample.suffix == ".amc" and (":fully-specified" in text or ":degrees" in text):
+        return Seen("ASF/AMC motion capture", "motion with ':FULLY-SPECIFIED' or ':DEGREES'")
+    return None
 
 
 def read(fps: float, skeleton: str, motion: str) -> Motion:

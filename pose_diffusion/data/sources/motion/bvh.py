@@ -14,14 +14,23 @@ import numpy as np
 from pose_diffusion import storage
 from pose_diffusion.config import MocapConfig
 from pose_diffusion.data.sequence import Source
+from pose_diffusion.data.sources.file_format import RIG, FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.data.sources.motion.mocap import Motion, motion_source, rotation
+from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.errors import InputError
 from pose_diffusion.runtime.executor import Executor
 
 _CHANNELS = {f"{axis}{kind}".lower() for axis in "xyz" for kind in ("position", "rotation")}
 _MOST_JOINTS = 10_000
 _LARGEST = 1e6  # file units or degrees
+
+FORMATS = (
+    FileFormat(
+        "motion capture: Mixamo, CMU, Blender, MotionBuilder, Rokoko, Xsens, ...", ".bvh, a file a recording", RIG,
+        "one person a file", ("bvh.joints: a shipped map or one of your own",),
+    ),
+)  # fmt: skip
 
 
 @dataclass
@@ -37,6 +46,13 @@ def open_source(inputs: Inputs, settings: MocapConfig, executor: Executor) -> So
     """A sequence a file and camera. Raises InputError for bad files."""
     files = {path: (path,) for path in inputs.files(".bvh")}
     return motion_source("bvh", inputs, settings, executor, files, read)
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """A file that begins with HIERARCHY."""
+    if sample.suffix != ".bvh" or not sample.text.lstrip().upper().startswith("HIERARCHY"):
+        return None
+    return Seen("BVH motion capture", "a file that begins with HIERARCHY")
 
 
 def read(path: str) -> Motion:

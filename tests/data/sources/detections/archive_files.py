@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -173,6 +174,40 @@ def table_parquet(folder: Path, points: np.ndarray) -> None:
     pq.write_table(_table(points, H36M_17), folder / "clip.parquet")
 
 
+def deeplabcut(folder: Path, points: np.ndarray) -> None:
+    """Several individuals; body parts are named as people do."""
+    parts = [joint.title().replace(" ", "") for joint in COCO_17.joints]
+    scorer = "DLC_resnet50_walkMay1shuffle1_1000"
+    cells = [(f"p{n}", part, c) for n in range(points.shape[1]) for part in parts for c in ("x", "y", "likelihood")]
+    titles = ("scorer", "individuals", "bodyparts", "coords")
+    header = [[title, *row] for title, row in zip(titles, zip(*((scorer, *c) for c in cells), strict=True), strict=True)]
+    rows = [[t, *values] for t, values in enumerate(points.reshape(len(points), -1).tolist())]
+    lines = [",".join(map(str, row)) for row in [*header, *rows]]
+    (folder / f"clip{scorer}_el.csv").write_text("\n".join(lines) + "\n")
+
+
+def sleap_hdf5(folder: Path, points: np.ndarray) -> None:
+    x_y, score = points[..., :2], points[..., 2]
+    with h5py.File(folder / "clip.analysis.h5", "w") as file:
+        file["node_names"] = np.array([joint.replace(" ", "_").encode() for joint in COCO_17.joints])
+        file["track_names"] = np.array([f"track_{n}".encode() for n in range(points.shape[1])])
+        file["track_occupancy"] = np.ones(points.shape[:2], np.uint8)
+        file.create_dataset("tracks", data=x_y.transpose(1, 3, 2, 0), compression="gzip")  # (people, 2, joints, frames)
+        file.create_dataset("point_scores", data=score.transpose(1, 2, 0), compression="gzip")
+
+
+def sleap_csv(folder: Path, points: np.ndarray) -> None:
+    header = [
+        "track",
+        "frame_idx",
+        "instance.score",
+        *(f"{joint}.{c}" for joint in COCO_17.joints for c in ("x", "y", "score")),
+    ]
+    rows = [[f"track_{n}", t, 0.9, *person.ravel()] for t, frame in enumerate(points) for n, person in enumerate(frame)]
+    lines = [",".join(map(str, row)) for row in [header, *rows]]
+    (folder / "clip.analysis.csv").write_text("\n".join(lines) + "\n")
+
+
 # format -> prepare.source, the layout it is written in, its writer
 FORMATS: dict[str, tuple[str, Layout, Callable[[Path, np.ndarray], None]]] = {
     "coco results": ("coco", COCO_17, coco_results),
@@ -189,13 +224,16 @@ FORMATS: dict[str, tuple[str, Layout, Callable[[Path, np.ndarray], None]]] = {
     "mediapipe npy": ("mediapipe", MEDIAPIPE_33, mediapipe_npy),
     "detectron2": ("detectron2", COCO_17, detectron2),
     "videopose3d": ("videopose3d", COCO_17, videopose3d),
+    "deeplabcut": ("deeplabcut", COCO_17, deeplabcut),
+    "sleap hdf5": ("sleap", COCO_17, sleap_hdf5),
+    "sleap csv": ("sleap", COCO_17, sleap_csv),
     "table csv": ("table", COCO_17, table_csv),
     "table parquet": ("table", H36M_17, table_parquet),
 }
 SIZE_IN_FILE = {"coco annotations", "mediapipe json", "detectron2", "videopose3d", "table csv", "table parquet"}
 ONE_PERSON = {"mediapipe npy", "videopose3d"}
 FOLDER_OF_FILES = {"openpose body 25", "openpose coco 18", "mmpose images"}
-NOT_JSON = {"mediapipe npy", "detectron2", "videopose3d", "table csv", "table parquet"}
+NOT_JSON = {"mediapipe npy", "detectron2", "videopose3d", "table csv", "table parquet", "deeplabcut", "sleap hdf5", "sleap csv"}
 NO_CONFIDENCE = {"coco annotations", "videopose3d"}
 
 

@@ -25,7 +25,9 @@ from pose_diffusion.data.sources.detections.tables.columns import ColumnFilter
 from pose_diffusion.data.sources.detections.tables.file_index import RecordingKey
 from pose_diffusion.data.sources.detections.tables.table_file import RowRange
 from pose_diffusion.data.sources.detections.tables.table_parts import TablePart
+from pose_diffusion.data.sources.file_format import FOLLOWED, FileFormat
 from pose_diffusion.data.sources.inputs import Inputs, scan
+from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import BODY_25, COCO_17, COCO_18, H36M_17, HALPE_26, LAYOUTS, Layout, by_names, simplified
 from pose_diffusion.runtime.executor import Executor
@@ -39,6 +41,15 @@ _NAMES = {*_PERSON, *(name for candidates in _KEYS for name in candidates)}
 _NUMBERS = ("_x", "_y", *(f"_{word}" for word in _CONFIDENCE))
 _COLUMNS = ColumnFilter(lambda name: name in ("frame", "width", "height") or name.endswith(_NUMBERS), _NAMES.__contains__)
 
+FORMATS = (
+    FileFormat(
+        "tables of one's own, Spark, pandas", "Parquet or CSV: `frame`, `<joint>_x`, `<joint>_y`, maybe `<joint>_confidence`",
+        "columns `width` and `height`, else `image_size`", f"column `person` or `track`, else {FOLLOWED}",
+        ("h36m17", "body25", "halpe26", "coco17", "coco18"),
+    ),
+)  # fmt: skip
+_LEAST_JOINTS = 5  # for a table to be one of joints
+
 
 def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor, part_rows: int = table_parts.PART_ROWS) -> Source:
     """A sequence for each person, video and camera. part_rows: rows that are read at once, or more.
@@ -49,6 +60,26 @@ def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor, par
     indices = scan(inputs, lambda path: file_index.index_file(path, _KEYS, _default(inputs, path)), paths, skipped)
     parts = table_parts.plan_parts([index for _, index in indices], part_rows)
     return detections_source("table", inputs, settings, executor, parts, lambda part: read(inputs, settings, part), skipped)
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """A Parquet or CSV table with columns '<joint>_x' and '<joint>_y' of known joints."""
+    if sample.rows and len(sample.rows[0]) > 1 and sample.rows[0][0] == "scorer":
+        return None
+    prefixes = [name.removesuffix("_x") for name in sample.columns if name.endswith("_x")]
+    joints = {simplified(joint) for layout in LAYOUTS.values() for joint in layout.joints}
+    known = [prefix for prefix in prefixes if simplified(prefix) in joints and f"{prefix}_y" in sample.columns]
+    faces = {simplified(joint) for joint in ("left eye inner", "mouth left", "left mouth")}
+    if len(known) < _LEAST_JOINTS or faces & {simplified(prefix) for prefix in known}:
+        return None  # faces: MediaPipe's own
+    is_csv_of_commas = not sample.rows or "," in sample.text.split("\n", 1)[0]
+    wrong = (
+        ""
+        if "frame" in sample.columns
+        else "no column 'frame' with the frame's number; add it or rename the column that has it"
+    )
+    wrong = wrong if is_csv_of_commas else "columns are not separated by commas; save it with commas"
+    return Seen("a table of joints", f"columns such as '{known[0]}_x'", wrong)
 
 
 def read(inputs: Inputs, settings: ArchiveConfig, part: TablePart) -> list[Detections]:

@@ -12,11 +12,13 @@ import numpy as np
 
 from pose_diffusion.config import SyntheticConfig
 from pose_diffusion.data.sequence import LazySequence, PoseSequence, Source
+from pose_diffusion.data.sources.file_format import FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.data.sources.motion import camera_rig
 from pose_diffusion.data.sources.motion.simulated_detector import detect
 from pose_diffusion.data.sources.motion.synthetic.actions import ACTIONS, FPS, Angles
 from pose_diffusion.data.sources.motion.synthetic.body import Body, joints
+from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import h36m_cameras
 from pose_diffusion.geometry.skeleton import JOINTS, ROOT
@@ -25,6 +27,13 @@ from pose_diffusion.runtime.executor import Executor
 _FEET = [JOINTS.index("RFoot"), JOINTS.index("LFoot")]
 _SOFT_CONTACT = 0.02  # metres of height over which the weight passes from foot to foot
 _WALK_RADIUS = 2.0  # metres from the middle beyond which paths bend back
+
+FORMATS = (FileFormat("this program: synthetic motion", "nothing", "Human3.6M's cameras", "one person", ("h36m17",)),)
+
+
+def recognise(sample: Sample) -> Seen | None:
+    """No file is of it."""
+    return None
 
 
 def open_source(inputs: Inputs, settings: SyntheticConfig, executor: Executor) -> Source:
