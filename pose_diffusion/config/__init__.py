@@ -16,6 +16,7 @@ from pose_diffusion.config.section import Section
 from pose_diffusion.config.sources import (
     ArchiveConfig,
     AsfAmcConfig,
+    BvhConfig,
     CocoConfig,
     HeatmapsConfig,
     Human36MConfig,
@@ -31,6 +32,7 @@ from pose_diffusion.config.tune import TuneConfig
 __all__ = [
     "ArchiveConfig",
     "AsfAmcConfig",
+    "BvhConfig",
     "CocoConfig",
     "Config",
     "DataConfig",
@@ -73,7 +75,7 @@ class Config(Section):
     detectron2: ArchiveConfig = ArchiveConfig()
     videopose3d: ArchiveConfig = ArchiveConfig()
     table: ArchiveConfig = ArchiveConfig()
-    bvh: MocapConfig = MocapConfig()
+    bvh: BvhConfig = BvhConfig()
     asf_amc: AsfAmcConfig = AsfAmcConfig()
     mpi_inf_3dhp: MpiInf3dhpConfig = MpiInf3dhpConfig()
     mmpose3d: Mmpose3dConfig = Mmpose3dConfig()

@@ -62,7 +62,7 @@ def write_bvh(path: Path, points: np.ndarray, names: list[str] = NAMES, fps: flo
 
 
 def write_map(path: Path, names: dict[str, str]) -> None:
-    path.write_text(yaml.safe_dump({joint: [name] for joint, name in names.items()}))
+    path.write_text(yaml.safe_dump({"ends": "near"} | {joint: [name] for joint, name in names.items()}))
 
 
 # A skeleton with CMU's bones: parent, direction, length in its units (inches * 0.45).
