@@ -103,8 +103,7 @@ class HeatmapsConfig(Section):
 
 class MocapConfig(Section):
     joints: str = "auto"
-    """Which of the file's joints make up the 17: a shipped map (such as cmu, mixamo, rigify, daz, generic), a YAML file, or auto,
-    the first that fits."""
+    """Which of the file's joints make up the 17: a shipped map (cmu, mixamo, ...), a YAML file, or auto, the first to fit."""
     unit: Literal["auto", "metres", "centimetres", "millimetres", "inches", "cmu"] = "auto"
     """Unit of lengths in the files; auto is the one that makes the person 1.1 to 2.1 m tall, cmu is that database's own."""
     up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "auto"

@@ -17,7 +17,8 @@ NO_LENGTH = 0.02  # metres below which a bone has no length
 # Lengths of the limbs' bones where each joint stands one bone too high up (a bone's near end taken for its far end), or one
 # too far down: of hip bone, thigh, collar bone and upper arm; of shin, foot, forearm and hand.
 _SHIFTED = {"near ends taken for far ends": (0.11, 0.42, 0.165, 0.28), "far ends taken for near ends": (0.41, 0.13, 0.22, 0.08)}
-_MUCH_NEARER = 0.6  # of the distance from people's lengths
+_SHIFTED_SPREAD = 0.4  # of the logarithms of their ratios: bones fit to within a half
+_MUCH_NEARER = 0.6  # of what is left against people's lengths
 
 
 def part_of(bone: str) -> str:
@@ -48,14 +49,16 @@ def out_of_proportion(bones: Mapping[str, float], loose: float = 2.8, tight: flo
 
 
 def mixed_ends(bones: Mapping[str, float]) -> str | None:
-    """Which ends of bones were taken for the others, where the limbs' lengths say so; metres."""
-    found = np.log([max((bones["L" + part] + bones["R" + part]) / 2, 1e-9) for part in LIMBS])
-    as_people = _spread(found - np.log([USUAL[part] for part in LIMBS]))
+    """Which ends of bones were taken for the others, where the lengths of the limbs of both sides say so; metres."""
+    sides = [np.log([max(bones[side + part], 1e-9) for part in LIMBS]) for side in "LR"]
+    as_people = min(_spread(side - np.log([USUAL[part] for part in LIMBS])) for side in sides)
     for what, shifted in _SHIFTED.items():
-        if as_people > np.log(1.3) and _spread(found - np.log(shifted)) < _MUCH_NEARER * as_people:
+        as_shifted = max(_spread(side - np.log(shifted)) for side in sides)
+        if as_shifted < min(_SHIFTED_SPREAD, _MUCH_NEARER * as_people):
             return what
     return None
 
 
 def _spread(errors: np.ndarray) -> float:
+    """Of logarithms of ratios around their median, so that a person's size does not count."""
     return float(np.sqrt(((errors - np.median(errors)) ** 2).mean()))

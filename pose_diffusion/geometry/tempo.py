@@ -21,6 +21,7 @@ FASTEST_FALL = 1.6  # of the earth's acceleration
 FALLING_SHARE = 0.003  # of the frames that may fall faster, which is noise
 _SMOOTH = 0.16  # seconds over which the middle of the body is averaged
 _AT = {name: number for number, name in enumerate(JOINTS)}
+_LEG = (("RHip", "RKnee"), ("RKnee", "RFoot"))
 # The middle of the body's mass, by joints that hardly move against it.
 _MASS = {"Hip": 0.35, "Spine": 0.2, "Thorax": 0.25, "Neck/Nose": 0.1, "RKnee": 0.05, "LKnee": 0.05}
 
@@ -32,8 +33,8 @@ def steps(pose: np.ndarray, root: np.ndarray) -> np.ndarray:
     across = pose[:, _AT["RHip"]] - pose[:, _AT["LHip"]]
     forward = np.cross(pose[:, _AT["Thorax"]] - pose[:, ROOT], across)
     forward /= np.linalg.norm(forward, axis=-1, keepdims=True).clip(1e-9)
-    thigh, shin = (np.linalg.norm(pose[:, _AT[a]] - pose[:, _AT[b]], axis=-1) for a, b in (("RKnee", "RHip"), ("RFoot", "RKnee")))
-    leg = max(float(np.median(thigh + shin)), 1e-9)
+    leg = sum(np.linalg.norm(pose[:, _AT[end]] - pose[:, _AT[start]], axis=-1) for start, end in _LEG)
+    leg = max(float(np.median(leg)), 1e-9)
     ahead = ((pose[:, _AT["LFoot"]] - pose[:, _AT["RFoot"]]) * forward).sum(-1) / leg
     before = np.flatnonzero(abs(ahead) > _STRIDE)  # frames in which one foot is before the other
     left = ahead[before] > 0

@@ -10,10 +10,11 @@ import pyarrow as pa
 from pose_diffusion.data import schema, shards
 from pose_diffusion.data.manifest import Span
 from pose_diffusion.data.mixture import MEAN, SIGMA
+from pose_diffusion.geometry import tempo
 from pose_diffusion.geometry.camera import Camera, project
+from pose_diffusion.geometry.proportions import BONES
 from pose_diffusion.geometry.skeleton import EDGES, FLIP, JOINTS, N_JOINTS
 from pose_diffusion.inspection.dataset_stats import (
-    BONES,
     FAR,
     ORDERS,
     PIXEL_EDGES,
@@ -31,14 +32,20 @@ _PARENTS, _CHILDREN = (list(joints) for joints in zip(*EDGES, strict=True))
 _AT = {name: number for number, name in enumerate(JOINTS)}
 _LEGS = [[_AT[side + part] for part in ("Hip", "Knee", "Foot")] for side in "RL"]
 _CHUNK = 8192
+_UPRIGHT_CAMERA = 0.5  # share of a camera's up that must be the world's
 
 
 def measure(
-    path: str, cameras: Mapping[str, Camera], wide_px: float | None, wanted: Sequence[int], chunk: int = _CHUNK
+    path: str,
+    cameras: Mapping[str, Camera],
+    wide_px: float | None,
+    wanted: Sequence[int],
+    fps: float | None = 50.0,
+    chunk: int = _CHUNK,
 ) -> DatasetStats:
     """The sums of one file. wide_px: sigma of joints that prepare filled in, where it is known. wanted: rows to draw.
 
-    chunk: rows that are measured at a time.
+    fps: frames a second, where they are known. chunk: rows that are measured at a time.
 
     Raises InputError for a file that is not a shard; values are taken as they are, for bad ones are what is looked for.
     """
@@ -56,7 +63,27 @@ def measure(
         part = slice(start - before, start + chunk)
         rows = table.slice(part.start, part.stop - part.start)
         result.merge(_of_rows(rows, before, of_span[part], spans, cameras, wide_px))
+    if fps is not None:
+        first = 0
+        for span in spans:
+            speed = _speed(table.slice(first, span.rows), cameras.get(f"{span.subject}/{span.camera}"), fps)
+            result.stats_3d.setdefault(span.subject, Stats3D()).merge(speed) if speed else None
+            first += span.rows
     return result
+
+
+def _speed(table: pa.Table, camera: Camera | None, fps: float) -> Stats3D | None:
+    """Steps and falls of one sequence; None where it has no 3D or no root, or where frames are left out."""
+    pose, root = (schema.tensor_values(table[name]).astype(np.float64) for name in ("pose_3d", "root_3d"))
+    if not (np.isfinite(pose).all() and np.isfinite(root).all() and (np.diff(table["frame"].to_numpy()) == 1).all()):
+        return None
+    steps = tempo.steps(pose, root) / fps
+    found = Stats3D(steps=len(steps), quick_steps=int((steps < tempo.QUICKEST_STEP).sum()))
+    up = np.zeros(3) if camera is None else np.array(camera.rotation, np.float64)[:, 2]  # of a world with z up
+    if -up[1] > _UPRIGHT_CAMERA:
+        falls = tempo.fall(pose, root, up, fps)
+        found.falls, found.fast_falls = len(falls), int((falls > tempo.FASTEST_FALL).sum())
+    return found
 
 
 def _of_rows(

@@ -2,8 +2,8 @@
 
 A joint's rotation is the product of its rotation channels in the order they are listed (R = R_first R_second R_third,
 column vectors), about the axes of its parent; position channels stand in place of the offset. An end site is taken for a
-joint named '<parent>_end'. A joint stands at the near end of the bone of its name. Blender writes an armature of several root
-bones below a ROOT without channels ('CHANNELS 0'). (Described by M. Meredith and S. Maddock, Motion Capture File Formats Explained, 2001.)
+joint named '<parent>_end'. A joint stands at the near end of the bone of its name. Blender writes an armature of several
+root bones below a ROOT of 'CHANNELS 0'. (Described by M. Meredith and S. Maddock, Motion Capture File Formats Explained, 2001.)
 """
 
 from __future__ import annotations

@@ -30,13 +30,14 @@ def _bones(points: np.ndarray, converter: str) -> list[str]:
 
 
 def _speed(points: np.ndarray, fps: float, upright: bool, converter: str) -> list[str]:
-    way_out = f"a recording whose file says twice its frame rate (as CMU's at 60)? {converter}.source_fps={fps / 2:.4g} halves it"
+    way_out = f"a file that says twice its frame rate (as CMU's of 60)? {converter}.source_fps={fps / 2:.4g} halves it"
     root = points[:, ROOT]
     pose = points - root[:, None]
     steps = tempo.steps(pose, root) / fps
     if len(steps) >= tempo.FEWEST_STEPS and np.median(steps) < tempo.QUICKEST_STEP:
         return [f"at {fps:.4g} frames a second a walking step takes {np.median(steps):.2f} s: {way_out}"]
-    too_fast = tempo.fall(pose, root, np.array([0.0, 0.0, 1.0]), fps) > tempo.FASTEST_FALL if upright else np.zeros(1, bool)
-    if too_fast.sum() >= _FEWEST and too_fast.mean() > tempo.FALLING_SHARE:
-        return [f"at {fps:.4g} frames a second the body falls faster than gravity in {too_fast.mean():.1%} of the frames: {way_out}"]
+    fast = tempo.fall(pose, root, np.array([0.0, 0.0, 1.0]), fps) > tempo.FASTEST_FALL if upright else np.zeros(1, bool)
+    if fast.sum() >= _FEWEST and fast.mean() > tempo.FALLING_SHARE:
+        share = f"{fast.mean():.1%} of the frames"
+        return [f"at {fps:.4g} frames a second the body falls faster than gravity in {share}: noise, or {way_out}"]
     return []

@@ -9,7 +9,7 @@ no part of the body goes and which most tools set to zero, or the other files of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
