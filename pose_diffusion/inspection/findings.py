@@ -94,12 +94,11 @@ def _bones(total: DatasetStats) -> list[str]:
                 " the length of thighs"
             )
         elif none == ["Head"]:
-            found.append(
-                f"{who} has a head of no length (bone to Head {1000 * size * bones['Head']:.0f} mm): its end is not known?"
-            )
+            length = f"{1000 * size * bones['Head']:.0f} mm"
+            found.append(f"{who} has a head of no length ({length}): a file that does not say where the head ends?")
         elif none:
             found.append(f"{who} has bones of no length, to {', '.join(none[:3])}: one joint under two names?")
-    return found[:1] if len({line.split(":", 2)[2] for line in found}) == 1 else found
+    return found
 
 
 def _joint_order(total: DatasetStats) -> list[str]:

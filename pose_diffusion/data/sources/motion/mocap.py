@@ -77,7 +77,8 @@ def motion_source(
     cameras = camera_rig.cameras(settings)
     _world.cache_clear()  # the files may have changed since
     sequences, described, skipped = list[LazySequence](), dict[str, dict](), list[str]()
-    seen = dict(map_inputs(inputs, partial(_look, read, settings, tool, files), list(files), executor, skipped))
+    look = partial(_look, read, settings, tool)
+    seen = {path: one for (path, _), one in map_inputs(inputs, look, list(files.items()), executor, skipped)}
     axes = dict(zip(seen, decide([one.up for one in seen.values()], [one.skeleton for one in seen.values()]), strict=True))
     for path, axis in map_inputs(inputs, partial(_decided, tool, axes), list(seen), LocalExecutor(), skipped):
         for warning in seen[path].warnings:
@@ -103,8 +104,9 @@ def rotation(axis: int, angle: np.ndarray) -> np.ndarray:
     return turn
 
 
-def _look(read: Reader, settings: MocapConfig, tool: str, files: Mapping[str, tuple], path: str) -> _Seen:
-    motion = read(*files[path])
+def _look(read: Reader, settings: MocapConfig, tool: str, file: tuple[str, tuple]) -> _Seen:
+    path, arguments = file
+    motion = read(*arguments)
     points, rest, note = _seventeen(path, motion, settings)
     up = UpAxis(settings.up, sure=True) if settings.up != "auto" else up_axis(points, rest)
     warnings = plausibility.warnings(z_up(points, up.axis) if up.axis else points, motion.fps, bool(up.axis), tool)
