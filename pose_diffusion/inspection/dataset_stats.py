@@ -59,8 +59,8 @@ class Stats3D(Additive):
     thighs; forward: poses in which they are. below, across: as in Stats2D. frozen: poses equal to the one before.
     residual: (2,), distance of the 2D from the 3D pose, scaled and shifted onto it, in sides of the square around the
     person: as it is, and with left and right of the 2D exchanged. roots, depth: poses with a root, and its distance.
-    steps, quick_steps: walking steps, and those that nobody takes so quickly. falls, fast_falls: poses whose acceleration is
-    known, and those that fall faster than gravity allows.
+    steps, quick_steps: walking steps, and those that nobody takes so quickly. speed, acceleration, swings: of wrists and
+    ankles, see `tempo.limb_motion`.
     """
 
     rows: int = 0
@@ -76,8 +76,9 @@ class Stats3D(Additive):
     depth: float = 0.0
     steps: int = 0
     quick_steps: int = 0
-    falls: int = 0
-    fast_falls: int = 0
+    speed: float = 0.0
+    acceleration: float = 0.0
+    swings: int = 0
 
 
 @dataclass

@@ -25,7 +25,6 @@ _OUT_OF_LINE = 0.1  # sides of the square; a knee and a foot, exchanged, are off
 _FEET, _HEAD = [JOINTS.index("RFoot"), JOINTS.index("LFoot")], JOINTS.index("Head")
 _UNITS = {1000.0: "millimetres", 100.0: "centimetres", 0.001: "kilometres"}
 _REPROJECTION_PX = 30.0
-_FEWEST_FALLS = 10  # frames
 
 
 def findings(total: DatasetStats) -> list[str]:
@@ -212,8 +211,8 @@ def _speed(total: DatasetStats) -> list[str]:
             found.append(
                 f"{who} takes {one.quick_steps} of {one.steps} walking steps in less than {tempo.QUICKEST_STEP} s: {why}"
             )
-        elif one.fast_falls >= _FEWEST_FALLS and one.fast_falls > tempo.FALLING_SHARE * one.falls:
-            found.append(f"{who} falls faster than gravity in {one.fast_falls / one.falls:.1%} of the frames: noise, or {why}")
+        elif one.frozen <= 0.02 * one.rows and (hertz := tempo.too_quick(one.speed, one.acceleration, one.swings)):
+            found.append(f"{who} swings arms and legs {hertz:.1f} times a second: noise, or {why}")
     return found
 
 

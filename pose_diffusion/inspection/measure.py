@@ -32,7 +32,6 @@ _PARENTS, _CHILDREN = (list(joints) for joints in zip(*EDGES, strict=True))
 _AT = {name: number for number, name in enumerate(JOINTS)}
 _LEGS = [[_AT[side + part] for part in ("Hip", "Knee", "Foot")] for side in "RL"]
 _CHUNK = 8192
-_UPRIGHT_CAMERA = 0.5  # share of a camera's up that must be the world's
 
 
 def measure(
@@ -66,24 +65,22 @@ def measure(
     if fps is not None:
         first = 0
         for span in spans:
-            speed = _speed(table.slice(first, span.rows), cameras.get(f"{span.subject}/{span.camera}"), fps)
-            result.stats_3d.setdefault(span.subject, Stats3D()).merge(speed) if speed else None
+            speed = _speed(table.slice(first, span.rows), fps)
+            if speed is not None:
+                result.stats_3d.setdefault(span.subject, Stats3D()).merge(speed)
             first += span.rows
     return result
 
 
-def _speed(table: pa.Table, camera: Camera | None, fps: float) -> Stats3D | None:
-    """Steps and falls of one sequence; None where it has no 3D or no root, or where frames are left out."""
+def _speed(table: pa.Table, fps: float) -> Stats3D | None:
+    """Steps and swings of one sequence; None where it has no 3D or no root, or where frames are left out."""
     pose, root = (schema.tensor_values(table[name]).astype(np.float64) for name in ("pose_3d", "root_3d"))
     if not (np.isfinite(pose).all() and np.isfinite(root).all() and (np.diff(table["frame"].to_numpy()) == 1).all()):
         return None
     steps = tempo.steps(pose, root) / fps
-    found = Stats3D(steps=len(steps), quick_steps=int((steps < tempo.QUICKEST_STEP).sum()))
-    up = np.zeros(3) if camera is None else np.array(camera.rotation, np.float64)[:, 2]  # of a world with z up
-    if -up[1] > _UPRIGHT_CAMERA:
-        falls = tempo.fall(pose, root, up, fps)
-        found.falls, found.fast_falls = len(falls), int((falls > tempo.FASTEST_FALL).sum())
-    return found
+    speed, acceleration, swings = tempo.limb_motion(pose, fps)
+    quick = int((steps < tempo.QUICKEST_STEP).sum())
+    return Stats3D(steps=len(steps), quick_steps=quick, speed=speed, acceleration=acceleration, swings=swings)
 
 
 def _of_rows(

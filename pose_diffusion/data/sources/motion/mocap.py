@@ -109,7 +109,7 @@ def _look(read: Reader, settings: MocapConfig, tool: str, file: tuple[str, tuple
     motion = read(*arguments)
     points, rest, note = _seventeen(path, motion, settings)
     up = UpAxis(settings.up, sure=True) if settings.up != "auto" else up_axis(points, rest)
-    warnings = plausibility.warnings(z_up(points, up.axis) if up.axis else points, motion.fps, bool(up.axis), tool)
+    warnings = plausibility.warnings(points, motion.fps, tool)
     warnings = [f"{path}: {line}" for line in [*note, *warnings]]
     return _Seen(_rows(len(points), motion.fps, settings.fps), up, " ".join(motion.names), tuple(warnings))
 

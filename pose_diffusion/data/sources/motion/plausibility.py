@@ -7,12 +7,10 @@ import numpy as np
 from pose_diffusion.geometry import proportions, tempo
 from pose_diffusion.geometry.skeleton import ROOT
 
-_FEWEST = 3  # frames that fall too fast, below which it is a fault of the recording
 
-
-def warnings(points: np.ndarray, fps: float, upright: bool, converter: str) -> list[str]:
-    """A line for each thing that looks wrong, with the key that helps. points: (T, 17, 3) metres, z up where upright."""
-    return [*_bones(points, converter), *_speed(points, fps, upright, converter)]
+def warnings(points: np.ndarray, fps: float, converter: str) -> list[str]:
+    """A line for each thing that looks wrong, with the key that helps. points: (T, 17, 3) metres."""
+    return [*_bones(points, converter), *_speed(points, fps, converter)]
 
 
 def _bones(points: np.ndarray, converter: str) -> list[str]:
@@ -29,15 +27,13 @@ def _bones(points: np.ndarray, converter: str) -> list[str]:
     return []
 
 
-def _speed(points: np.ndarray, fps: float, upright: bool, converter: str) -> list[str]:
+def _speed(points: np.ndarray, fps: float, converter: str) -> list[str]:
     way_out = f"a file that says twice its frame rate (as CMU's of 60)? {converter}.source_fps={fps / 2:.4g} halves it"
     root = points[:, ROOT]
     pose = points - root[:, None]
     steps = tempo.steps(pose, root) / fps
     if len(steps) >= tempo.FEWEST_STEPS and np.median(steps) < tempo.QUICKEST_STEP:
         return [f"at {fps:.4g} frames a second a walking step takes {np.median(steps):.2f} s: {way_out}"]
-    fast = tempo.fall(pose, root, np.array([0.0, 0.0, 1.0]), fps) > tempo.FASTEST_FALL if upright else np.zeros(1, bool)
-    if fast.sum() >= _FEWEST and fast.mean() > tempo.FALLING_SHARE:
-        share = f"{fast.mean():.1%} of the frames"
-        return [f"at {fps:.4g} frames a second the body falls faster than gravity in {share}: noise, or {way_out}"]
+    if hertz := tempo.too_quick(*tempo.limb_motion(pose, fps)):
+        return [f"at {fps:.4g} frames a second arms and legs swing {hertz:.1f} times a second: noise, or {way_out}"]
     return []
