@@ -16,6 +16,7 @@ from pose_diffusion.config.section import Section
 from pose_diffusion.config.sources import (
     ArchiveConfig,
     AsfAmcConfig,
+    BvhConfig,
     CocoConfig,
     DeepLabCutConfig,
     HeatmapsConfig,
@@ -32,6 +33,7 @@ from pose_diffusion.config.tune import TuneConfig
 __all__ = [
     "ArchiveConfig",
     "AsfAmcConfig",
+    "BvhConfig",
     "CocoConfig",
     "Config",
     "DataConfig",
@@ -77,7 +79,7 @@ class Config(Section):
     deeplabcut: DeepLabCutConfig = DeepLabCutConfig()
     sleap: DeepLabCutConfig = DeepLabCutConfig()
     table: ArchiveConfig = ArchiveConfig()
-    bvh: MocapConfig = MocapConfig()
+    bvh: BvhConfig = BvhConfig()
     asf_amc: AsfAmcConfig = AsfAmcConfig()
     mpi_inf_3dhp: MpiInf3dhpConfig = MpiInf3dhpConfig()
     mmpose3d: Mmpose3dConfig = Mmpose3dConfig()

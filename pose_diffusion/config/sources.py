@@ -125,11 +125,11 @@ class HeatmapsConfig(Section):
 
 class MocapConfig(Section):
     joints: str = "auto"
-    """Which of the file's joints make up the 17: a shipped map (cmu, mixamo, generic), a YAML file, or the first that fits."""
+    """Which of the file's joints make up the 17: a shipped map (cmu, mixamo, ...), a YAML file, or auto, the first to fit."""
     unit: Literal["auto", "metres", "centimetres", "millimetres", "inches", "cmu"] = "auto"
     """Unit of lengths in the files; auto is the one that makes the person 1.1 to 2.1 m tall, cmu is that database's own."""
     up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "auto"
-    """Axis that points up; auto is the one from feet to head."""
+    """Axis that points up; auto finds it from the rest pose, the motion, the floor and the other files of the same skeleton."""
     fps: Positive = 50.0
     """Frames a second to resample to."""
     subject: str = "mocap"
@@ -146,6 +146,11 @@ class MocapConfig(Section):
     """Metres from the middle of the rig beyond which paths are bent back, so that people stay in the picture."""
     kernels: Count = 5
     """Mixture kernels a joint (K) of the simulated detector."""
+
+
+class BvhConfig(MocapConfig):
+    source_fps: Positive | None = None
+    """Frames a second of the files, where what they say is wrong; CMU's say 120 for recordings at 60."""
 
 
 class AsfAmcConfig(MocapConfig):

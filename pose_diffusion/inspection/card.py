@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from pose_diffusion.data.manifest import Manifest, action_name
+from pose_diffusion.geometry.proportions import BONES
 from pose_diffusion.geometry.skeleton import JOINTS
-from pose_diffusion.inspection.dataset_stats import BONES, DatasetStats, quantile
+from pose_diffusion.inspection.dataset_stats import DatasetStats, quantile
 from pose_diffusion.inspection.findings import asymmetry, findings
 
 _NAMES = 20
@@ -65,6 +66,13 @@ def wide_px(manifest: Manifest) -> float | None:
     """Sigma from which on a joint counts as missing: what its converter gave such joints; None where it says nothing."""
     settings = manifest.source.get("settings")
     value = settings.get("missing_sigma_px") if isinstance(settings, dict) else None
+    return float(value) if isinstance(value, int | float) else None
+
+
+def frames_a_second(manifest: Manifest) -> float | None:
+    """Of all clips, where their converter says it (Human3.6M's files are of 50); None where it does not."""
+    source = manifest.source
+    value = 50.0 if source.get("converter") == "human36m" else source.get("fps", source.get("frames_per_second"))
     return float(value) if isinstance(value, int | float) else None
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from pose_diffusion.geometry.layouts import LAYOUTS
-from pose_diffusion.geometry.skeleton import EDGES, JOINTS, N_JOINTS
+from pose_diffusion.geometry.proportions import BONES
+from pose_diffusion.geometry.skeleton import N_JOINTS
 
-BONES = tuple(JOINTS[child] for _, child in EDGES)  # a bone has the name of the joint it ends in
 ORDERS = tuple(layout for layout in LAYOUTS.values() if len(layout.joints) == N_JOINTS)
 PIXEL_EDGES = np.concatenate([[0.0], np.geomspace(0.01, 100_000, 701)])  # the last bin is open
 FAR = 6.0  # screen units from the middle of the image, where no detection should be
@@ -59,6 +59,8 @@ class Stats3D(Additive):
     thighs; forward: poses in which they are. below, across: as in Stats2D. frozen: poses equal to the one before.
     residual: (2,), distance of the 2D from the 3D pose, scaled and shifted onto it, in sides of the square around the
     person: as it is, and with left and right of the 2D exchanged. roots, depth: poses with a root, and its distance.
+    steps, quick_steps: walking steps, and those that nobody takes so quickly. speed, acceleration, swings: of wrists and
+    ankles, see `tempo.limb_motion`.
     """
 
     rows: int = 0
@@ -72,6 +74,11 @@ class Stats3D(Additive):
     residual: np.ndarray = field(default_factory=lambda: np.zeros(2))
     roots: int = 0
     depth: float = 0.0
+    steps: int = 0
+    quick_steps: int = 0
+    speed: float = 0.0
+    acceleration: float = 0.0
+    swings: int = 0
 
 
 @dataclass

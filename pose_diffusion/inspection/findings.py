@@ -10,15 +10,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from pose_diffusion.geometry import proportions, tempo
+from pose_diffusion.geometry.proportions import BONES, LIMBS, part_of
 from pose_diffusion.geometry.skeleton import JOINTS
-from pose_diffusion.inspection.dataset_stats import BONES, FAR, ORDERS, DatasetStats, Stats3D, quantile
+from pose_diffusion.inspection.dataset_stats import FAR, ORDERS, DatasetStats, Stats3D, quantile
 
-# Lengths of bones in metres, and on the image in sides of the square around the person, as people mostly have them.
-_METRES = {"Hip": 0.11, "Knee": 0.42, "Foot": 0.41, "Spine": 0.22, "Thorax": 0.22, "Shoulder": 0.165, "Elbow": 0.28,
-           "Wrist": 0.22}  # fmt: skip
+# Lengths of bones on the image in sides of the square around the person, as people mostly have them.
 _SIDES = {"Hip": 0.055, "Knee": 0.275, "Foot": 0.265, "Spine": 0.16, "Thorax": 0.15, "Shoulder": 0.09, "Elbow": 0.195,
           "Wrist": 0.14}  # fmt: skip
-_LIMBS = ("Knee", "Foot", "Elbow", "Wrist")
 # Bones together, in lengths of the shortest lines that join the joints: 1.1 to 1.8 whether people stand, sit, bend or crawl,
 # and 2.2 or more in another order.
 _WRONG_LENGTHS = 2.0
@@ -33,11 +32,11 @@ def findings(total: DatasetStats) -> list[str]:
     stats_2d, stats_3d = total.stats_2d, total.all_stats_3d
     if not stats_2d.rows:
         return ["no rows"]
-    order = _joint_order(total)
+    order = _bones(total) or _joint_order(total)
     found = [*_scale_2d(total), *(_scale_3d(stats_3d, known_units_alone=bool(order)) if stats_3d.rows else []), *order]
     if not order:
         found += [*_upside_down(total), *_left_and_right(total), *(_agreement(total) if stats_3d.rows else [])]
-    return found + _repetitions(total)
+    return found + _speed(total) + _repetitions(total)
 
 
 def asymmetry(bones: np.ndarray) -> dict[str, float]:
@@ -66,8 +65,9 @@ def _scale_2d(total: DatasetStats) -> list[str]:
 
 
 def _scale_3d(stats_3d: Stats3D, known_units_alone: bool) -> list[str]:
-    usual = sum(_METRES[_part(bone)] for bone in BONES if _part(bone) in _METRES)
-    ratio = sum(float(stats_3d.bones[i]) for i, bone in enumerate(BONES) if _part(bone) in _METRES) / stats_3d.rows / usual
+    known = [bone for bone in BONES if part_of(bone) in proportions.USUAL and bone != "Head"]
+    usual = sum(proportions.USUAL[part_of(bone)] for bone in known)
+    ratio = sum(float(stats_3d.bones[BONES.index(bone)]) for bone in known) / stats_3d.rows / usual
     found = []
     if not 0.4 < ratio < 2.5:
         unit = next((name for factor, name in _UNITS.items() if 0.4 < ratio / factor < 2.5), None)
@@ -75,6 +75,28 @@ def _scale_3d(stats_3d: Stats3D, known_units_alone: bool) -> list[str]:
             found.append(f"3D: people are {ratio:.3g} times their usual size: {unit or 'another unit'} for metres?")
     if stats_3d.roots and not 0.1 < (depth := stats_3d.depth / stats_3d.roots) < 100:
         found.append(f"3D: people stand {depth:.3g} m from the camera on average: root_3d in another unit than metres?")
+    return found
+
+
+def _bones(total: DatasetStats) -> list[str]:
+    """A line for each person with bones of no length, or whose lengths tell which ends of bones were taken."""
+    found = []
+    for subject, one in sorted(total.stats_3d.items()):
+        who, rows = f"3D: {subject or 'the person'}", max(one.rows, 1)
+        bones = {bone: float(length) / rows for bone, length in zip(BONES, one.bones, strict=True)}
+        size = float(np.median([bones[bone] / proportions.USUAL[part_of(bone)] for bone in BONES if part_of(bone) in LIMBS]))
+        bones = {bone: length / max(size, 1e-9) for bone, length in bones.items()}  # as metres, whatever the unit
+        what, none = proportions.mixed_ends(bones), proportions.of_no_length(bones)
+        if what:
+            found.append(
+                f"{who}: near and far ends of bones are mixed ({what}?): shins have {bones['LFoot'] / bones['LKnee']:.2g} times"
+                " the length of thighs"
+            )
+        elif none == ["Head"]:
+            length = f"{1000 * size * bones['Head']:.0f} mm"
+            found.append(f"{who} has a head of no length ({length}): a file that does not say where the head ends?")
+        elif none:
+            found.append(f"{who} has bones of no length, to {', '.join(none[:3])}: one joint under two names?")
     return found
 
 
@@ -92,7 +114,7 @@ def _joint_order(total: DatasetStats) -> list[str]:
     found += _odd_bones(stats_2d.bones / stats_2d.rows, _SIDES, "2D", loose=3.5, tight=2.2)
     found += _out_of_line(stats_2d.below / stats_2d.rows)
     if stats_3d.rows:
-        found += _odd_bones(stats_3d.bones / stats_3d.rows, _METRES, "3D", loose=2.8, tight=1.6)
+        found += _odd_bones(stats_3d.bones / stats_3d.rows, proportions.USUAL, "3D", loose=2.8, tight=1.6)
     if shorter < (0.95 if found else 0.8):
         return [f"2D: wrong joint order, of {ORDERS[best].name}? Read so, bones together have {shorter:.0%} of their length"]
     return found[:1]
@@ -113,10 +135,10 @@ def _odd_bones(bones: np.ndarray, usual: dict[str, float], what: str, loose: flo
     """A line on the bone that is out of proportion most. loose, tight: factors that bones of the trunk and of limbs may
     differ by; what tools call spine, thorax or hip is not always the same place.
     """
-    ratios = {bone: float(bones[i]) / usual[_part(bone)] for i, bone in enumerate(BONES) if _part(bone) in usual}
+    ratios = {bone: float(bones[i]) / usual[part_of(bone)] for i, bone in enumerate(BONES) if part_of(bone) in usual}
     scale = max(float(np.median(list(ratios.values()))), 1e-12)
     off = {bone: max(ratio / scale, 1e-6) for bone, ratio in ratios.items()}
-    odd = [bone for bone in off if abs(np.log(off[bone])) > np.log(tight if _part(bone) in _LIMBS else loose)]
+    odd = [bone for bone in off if abs(np.log(off[bone])) > np.log(tight if part_of(bone) in LIMBS else loose)]
     if not odd:
         return []
     bone = max(odd, key=lambda name: abs(np.log(off[name])))
@@ -161,7 +183,7 @@ def _left_and_right(total: DatasetStats) -> list[str]:
 def _agreement(total: DatasetStats) -> list[str]:
     """Whether the bones of each person stay and are even, and whether 2D and 3D show the same."""
     stats_3d = total.all_stats_3d
-    limbs = [i for i, bone in enumerate(BONES) if _part(bone) in _LIMBS]
+    limbs = [i for i, bone in enumerate(BONES) if part_of(bone) in LIMBS]
     found = []
     for subject, one in sorted(total.stats_3d.items()):
         who = f"3D: {subject or 'the person'}"
@@ -177,6 +199,20 @@ def _agreement(total: DatasetStats) -> list[str]:
         found.append(f"3D: projects {median:.0f} px away from the 2D (median): cameras or frames that do not belong together?")
     elif not errors.any() and residual > 0.2:
         found.append(f"3D: {residual:.0%} of a person's size away from the 2D: frames that do not belong together?")
+    return found
+
+
+def _speed(total: DatasetStats) -> list[str]:
+    """A line for each person who moves faster than people can."""
+    found = []
+    for subject, one in sorted(total.stats_3d.items()):
+        who, why = f"3D: {subject or 'the person'}", "double speed, from files that say twice their frame rate?"
+        if one.steps >= tempo.FEWEST_STEPS and one.quick_steps > one.steps / 2:
+            found.append(
+                f"{who} takes {one.quick_steps} of {one.steps} walking steps in less than {tempo.QUICKEST_STEP} s: {why}"
+            )
+        elif one.frozen <= 0.02 * one.rows and (hertz := tempo.too_quick(one.speed, one.acceleration, one.swings)):
+            found.append(f"{who} swings arms and legs {hertz:.1f} times a second: noise, or {why}")
     return found
 
 
@@ -201,7 +237,3 @@ def _repetitions(total: DatasetStats) -> list[str]:
     if total.sketch.repeated > 0.01:
         found.append(f"2D: {total.sketch.repeated:.0%} of the poses are there more than once: the same files twice?")
     return found
-
-
-def _part(bone: str) -> str:
-    return bone[1:] if bone[0] in "LR" and bone[1:] in _METRES else bone

@@ -10,10 +10,11 @@ import pyarrow as pa
 from pose_diffusion.data import schema, shards
 from pose_diffusion.data.manifest import Span
 from pose_diffusion.data.mixture import MEAN, SIGMA
+from pose_diffusion.geometry import tempo
 from pose_diffusion.geometry.camera import Camera, project
+from pose_diffusion.geometry.proportions import BONES
 from pose_diffusion.geometry.skeleton import EDGES, FLIP, JOINTS, N_JOINTS
 from pose_diffusion.inspection.dataset_stats import (
-    BONES,
     FAR,
     ORDERS,
     PIXEL_EDGES,
@@ -34,11 +35,16 @@ _CHUNK = 8192
 
 
 def measure(
-    path: str, cameras: Mapping[str, Camera], wide_px: float | None, wanted: Sequence[int], chunk: int = _CHUNK
+    path: str,
+    cameras: Mapping[str, Camera],
+    wide_px: float | None,
+    wanted: Sequence[int],
+    fps: float | None = 50.0,
+    chunk: int = _CHUNK,
 ) -> DatasetStats:
     """The sums of one file. wide_px: sigma of joints that prepare filled in, where it is known. wanted: rows to draw.
 
-    chunk: rows that are measured at a time.
+    fps: frames a second, where they are known. chunk: rows that are measured at a time.
 
     Raises InputError for a file that is not a shard; values are taken as they are, for bad ones are what is looked for.
     """
@@ -56,7 +62,25 @@ def measure(
         part = slice(start - before, start + chunk)
         rows = table.slice(part.start, part.stop - part.start)
         result.merge(_of_rows(rows, before, of_span[part], spans, cameras, wide_px))
+    if fps is not None:
+        first = 0
+        for span in spans:
+            speed = _speed(table.slice(first, span.rows), fps)
+            if speed is not None:
+                result.stats_3d.setdefault(span.subject, Stats3D()).merge(speed)
+            first += span.rows
     return result
+
+
+def _speed(table: pa.Table, fps: float) -> Stats3D | None:
+    """Steps and swings of one sequence; None where it has no 3D or no root, or where frames are left out."""
+    pose, root = (schema.tensor_values(table[name]).astype(np.float64) for name in ("pose_3d", "root_3d"))
+    if not (np.isfinite(pose).all() and np.isfinite(root).all() and (np.diff(table["frame"].to_numpy()) == 1).all()):
+        return None
+    steps = tempo.steps(pose, root) / fps
+    speed, acceleration, swings = tempo.limb_motion(pose, fps)
+    quick = int((steps < tempo.QUICKEST_STEP).sum())
+    return Stats3D(steps=len(steps), quick_steps=quick, speed=speed, acceleration=acceleration, swings=swings)
 
 
 def _of_rows(

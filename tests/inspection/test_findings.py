@@ -207,6 +207,78 @@ def test_3d_that_does_not_belong_to_the_2d_is_found(tmp_path, clean, with_camera
     assert any("not belong together?" in line for line in inspected(tmp_path, clean, change, with_cameras))
 
 
+def moved(joint: str, to: str, share: float = 1.0) -> Change:
+    """A joint in 2D and 3D moved towards, or onto, another one."""
+    one, other = JOINTS.index(joint), JOINTS.index(to)
+
+    def change(sequence: PoseSequence) -> PoseSequence:
+        pose, mixture = sequence.pose_3d.copy(), sequence.mixture.copy()
+        pose[:, one] += share * (pose[:, other] - pose[:, one])
+        mean = mixture[..., gmm.MEAN]
+        mean[:, one] += share * (mean[:, other] - mean[:, one])
+        return dataclasses.replace(sequence, pose_3d=pose, mixture=mixture)
+
+    return change
+
+
+def test_a_head_of_no_length_is_found_and_named(tmp_path, clean):
+    found = inspected(tmp_path, clean, moved("Head", "Neck/Nose"))
+    assert found[0] == "3D: S1 has a head of no length (0 mm): a file that does not say where the head ends?"
+    assert found[1].startswith("3D: S9 has a head of no length")
+
+
+def test_a_head_of_no_length_of_one_subject_among_others_is_found(tmp_path, clean):
+    found = inspected(tmp_path, clean, lambda s: moved("Head", "Neck/Nose")(s) if s.subject == "S9" else s)
+    assert found == ["3D: S9 has a head of no length (0 mm): a file that does not say where the head ends?"]
+
+
+def test_a_bone_of_no_length_is_found_and_named(tmp_path, clean):
+    assert "3D: S1 has bones of no length, to Spine: one joint under two names?" in inspected(
+        tmp_path, clean, moved("Spine", "Hip")
+    )
+
+
+def test_a_head_out_of_proportion_is_found(tmp_path, clean):
+    found = inspected(tmp_path, clean, moved("Head", "Neck/Nose", -3.0))
+    assert "The bone to Head has" in found[0]
+
+
+@pytest.mark.parametrize(("up", "what"), [(True, "near ends taken for far ends"), (False, "far ends taken for near ends")])
+def test_near_and_far_ends_of_bones_mixed_are_found(tmp_path, clean, up, what):
+    """Each joint of the limbs one bone too high up, or one too far down (a foot of 13 cm and a hand of 8 cm beyond)."""
+    chains = [[JOINTS.index(side + part) for part in chain] for side in "LR"
+              for chain in (("Hip", "Knee", "Foot"), ("Shoulder", "Elbow", "Wrist"))]  # fmt: skip
+
+    def change(sequence: PoseSequence) -> PoseSequence:
+        pose, mixture = sequence.pose_3d.copy(), sequence.mixture.copy()
+        for chain in chains:
+            above = 0 if chain[0] < 10 else JOINTS.index("Thorax")
+            beyond = 0.13 / 0.41 if chain[0] < 10 else 0.08 / 0.22
+            for array in (pose, mixture[..., gmm.MEAN]):
+                last = array[:, chain[2]] + beyond * (array[:, chain[2]] - array[:, chain[1]])
+                joints = [array[:, above], *(array[:, joint] for joint in chain), last]
+                array[:, chain] = np.stack(joints[:3] if up else joints[2:], axis=1)
+        return dataclasses.replace(sequence, pose_3d=pose, mixture=mixture)
+
+    found = inspected(tmp_path, clean, change)
+    assert found[0].startswith(f"3D: S1: near and far ends of bones are mixed ({what}?)")
+    assert not any("joint order" in line for line in found)
+
+
+def test_double_speed_is_found(tmp_path):
+    keys = ["synthetic.subjects=[S1]", "synthetic.frames=400", "synthetic.actions=[Walking]"]
+    source = open_source(loading.load(None, keys))
+    sequences = [sequence.load() for sequence in source.sequences]
+    cameras = {name: Camera.from_dict(camera) for name, camera in source.cameras.items()}
+    fast = [
+        dataclasses.replace(s, frame=s.frame[:200], mixture=s.mixture[::2], pose_3d=s.pose_3d[::2], root_3d=s.root_3d[::2])
+        for s in sequences
+    ]
+    assert inspected(tmp_path / "slow", (sequences, cameras), lambda s: s) == []
+    found = inspected(tmp_path / "fast", (fast, cameras), lambda s: s)
+    assert len(found) == 1 and "walking steps in less than 0.34 s: double speed, from files that say twice" in found[0]
+
+
 def test_a_shifted_camera_is_found(tmp_path, clean):
     found = inspected(tmp_path, clean, lambda s: dataclasses.replace(s, root_3d=s.root_3d + np.float32(0.5)))
     assert len(found) == 1 and "px away from the 2D (median)" in found[0]

@@ -67,7 +67,8 @@ def read(fps: float, skeleton: str, motion: str) -> Motion:
     """The far ends of all bones over time. Raises InputError with the line for anything that is not ASF or AMC."""
     bones = _asf(skeleton)
     values = _amc(motion, bones)
-    return Motion(list(bones), _positions(bones, values), fps)
+    rest = _positions(bones, {name: np.zeros((1, len(bone.dof))) for name, bone in bones.items()})[0]
+    return Motion(list(bones), _positions(bones, values), fps, "far", rest)
 
 
 def _skeleton(motion: str, skeletons: list[str]) -> str:

@@ -2,17 +2,18 @@
 
 A joint's rotation is the product of its rotation channels in the order they are listed (R = R_first R_second R_third,
 column vectors), about the axes of its parent; position channels stand in place of the offset. An end site is taken for a
-joint named '<parent>_end'. (Described by M. Meredith and S. Maddock, Motion Capture File Formats Explained, 2001.)
+joint named '<parent>_end'. A joint stands at the near end of the bone of its name. Blender writes an armature of several
+root bones below a ROOT of 'CHANNELS 0'. (Described by M. Meredith and S. Maddock, Motion Capture File Formats Explained, 2001.)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pose_diffusion import storage
-from pose_diffusion.config import MocapConfig
+from pose_diffusion.config import BvhConfig
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources.file_format import RIG, FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
@@ -38,14 +39,20 @@ class _Joint:
     name: str
     parent: int
     offset: np.ndarray | None = None
-    channels: list[str] = field(default_factory=list)
+    channels: list[str] | None = None
     is_end: bool = False
 
 
-def open_source(inputs: Inputs, settings: MocapConfig, executor: Executor) -> Source:
+def open_source(inputs: Inputs, settings: BvhConfig, executor: Executor) -> Source:
     """A sequence a file and camera. Raises InputError for bad files."""
-    files = {path: (path,) for path in inputs.files(".bvh")}
-    return motion_source("bvh", inputs, settings, executor, files, read)
+    files = {path: (settings.source_fps, path) for path in inputs.files(".bvh")}
+    return motion_source("bvh", inputs, settings, executor, files, _read_at)
+
+
+def _read_at(fps: float | None, path: str) -> Motion:
+    """As `read`, at another frame rate than the file says, unless fps is None."""
+    motion = read(path)
+    return motion if fps is None else replace(motion, fps=fps)
 
 
 def recognise(sample: Sample) -> Seen | None:
@@ -59,8 +66,9 @@ def read(path: str) -> Motion:
     """The joints of one file over time. Raises InputError with the line for anything that is not BVH."""
     lines = storage.read_bytes(path).decode("utf-8", "replace").splitlines()
     joints, start = _hierarchy(path, lines)
-    values, seconds = _motion(path, lines, start, sum(len(joint.channels) for joint in joints))
-    return Motion([joint.name for joint in joints], _positions(joints, values), 1 / seconds)
+    values, seconds = _motion(path, lines, start, sum(len(joint.channels or ()) for joint in joints))
+    rest = _positions(joints, np.zeros((1, values.shape[1])), at_rest=True)[0]
+    return Motion([joint.name for joint in joints], _positions(joints, values), 1 / seconds, "near", rest)
 
 
 def _hierarchy(path: str, lines: list[str]) -> tuple[list[_Joint], int]:
@@ -98,15 +106,15 @@ def _hierarchy(path: str, lines: list[str]) -> tuple[list[_Joint], int]:
                     raise InputError(f"{where}: more than {_MOST_JOINTS} joints")
             elif word == "}" and open_joints:
                 joint = joints[open_joints.pop()]
-                if joint.offset is None or not (joint.channels or joint.is_end):
+                if joint.offset is None or (joint.channels is None and not joint.is_end):
                     raise InputError(f"{where}: joint '{joint.name}' has no {'OFFSET' if joint.offset is None else 'CHANNELS'}")
             elif word == "OFFSET" and open_joints:
                 joints[open_joints[-1]].offset = _numbers(where, words[:3], 3)
                 words = words[3:]
             elif word == "CHANNELS" and open_joints:
-                count = int(words[0]) if words and words[0].isdecimal() and len(words[0]) < 3 else 0
+                count = int(words[0]) if words and words[0].isdecimal() and len(words[0]) < 3 else -1
                 channels = [channel.lower() for channel in words[1 : 1 + count]]
-                if len(channels) != count or not count or len(set(channels)) < count or not set(channels) <= _CHANNELS:
+                if len(channels) != count or len(set(channels)) < count or not set(channels) <= _CHANNELS:
                     raise InputError(
                         f"{where}: CHANNELS of '{joints[open_joints[-1]].name}': expected a count and its channels"
                     )
@@ -146,8 +154,8 @@ def _numbers(where: str, words: list[str], count: int) -> np.ndarray:
     return values
 
 
-def _positions(joints: list[_Joint], values: np.ndarray) -> np.ndarray:
-    """Forward kinematics: (T, joints, 3) in file units."""
+def _positions(joints: list[_Joint], values: np.ndarray, at_rest: bool = False) -> np.ndarray:
+    """Forward kinematics: (T, joints, 3) in file units. at_rest: joints stand at their offsets, whatever their positions."""
     places = np.zeros((len(values), len(joints), 3))
     turns: list[np.ndarray] = []
     column = 0
@@ -155,11 +163,11 @@ def _positions(joints: list[_Joint], values: np.ndarray) -> np.ndarray:
         assert joint.offset is not None  # every joint was closed with one
         shift = np.broadcast_to(joint.offset, (len(values), 3)).copy()
         turn = np.broadcast_to(np.eye(3), (len(values), 3, 3))
-        for channel in joint.channels:
+        for channel in joint.channels or ():
             axis = "xyz".index(channel[0])
-            if channel.endswith("position"):
+            if channel.endswith("position") and not at_rest:
                 shift[:, axis] = values[:, column]
-            else:
+            elif channel.endswith("rotation"):
                 turn = turn @ rotation(axis, np.radians(values[:, column]))
             column += 1
         if joint.parent < 0:

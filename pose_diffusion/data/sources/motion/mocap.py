@@ -1,56 +1,69 @@
 """Motion capture of any skeleton to sequences: joints to our 17, units and axes to metres with z up, virtual cameras.
 
-A reader gives `Motion`, the joints of one file by name. A joint map (YAML; shipped: cmu, mixamo, generic) says which of
-them make up each of the 17. Where the config does not state them, the unit is the one that makes the person between 1.1
-and 2.1 m tall, and up is the axis from feet to head; if that is in doubt, it is an error. The motion is resampled, set down
-in the middle of a camera rig and seen by a simulated detector.
+A reader gives `Motion`, the joints of one file by name. A joint map says which of them make up each of the 17. Where the
+config does not state them, the unit is the one that makes the person between 1.1 and 2.1 m tall, and up is found by `up_axis`;
+if that is in doubt, it is an error. What is read and looks wrong all the same (`plausibility`) is a warning. The motion is
+resampled, set down in the middle of a camera rig and seen by a simulated detector.
 """
 
 from __future__ import annotations
 
 import functools
-import re
+import logging
 import zlib
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-import yaml
 
-from pose_diffusion import storage
 from pose_diffusion.config import MocapConfig
 from pose_diffusion.data.sequence import LazySequence, PoseSequence, Source
 from pose_diffusion.data.sources.inputs import Inputs, map_inputs
-from pose_diffusion.data.sources.motion import camera_rig
+from pose_diffusion.data.sources.motion import camera_rig, joint_map, plausibility
+from pose_diffusion.data.sources.motion.joint_map import Ends
 from pose_diffusion.data.sources.motion.simulated_detector import detect
+from pose_diffusion.data.sources.motion.up_axis import UpAxis, decide, up_axis, z_up
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera
-from pose_diffusion.geometry.layouts import simplified
 from pose_diffusion.geometry.skeleton import EDGES, JOINTS, ROOT
-from pose_diffusion.runtime.executor import Executor
+from pose_diffusion.runtime.executor import Executor, LocalExecutor
 
-_MAPS = ("cmu", "mixamo", "generic")
+log = logging.getLogger(__name__)
+
 _METRES = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "cmu": 0.0254 / 0.45}
 _TALL = (1.1, 2.1)  # metres from ankle to head along the bones, child to giant
-_FEET = [JOINTS.index("RFoot"), JOINTS.index("LFoot")]
-_SHARED = 0.7  # of the names, which must have the same prefix for it to be none of their own
+_AT = {name: number for number, name in enumerate(JOINTS)}
+_FEET, _HEAD, _NECK = [_AT["RFoot"], _AT["LFoot"]], _AT["Head"], _AT["Neck/Nose"]
 _ANKLE = 0.08  # metres over the floor
-_UPRIGHT = 0.8  # share of the way from feet to head that the up axis must have
+_NO_HEAD, _HEAD_LENGTH = 0.05, 0.15  # lengths of a leg: below which a head is none, and how long one is (12 cm on 82 cm)
 
 
 @dataclass(frozen=True)
 class Motion:
-    """names: of the joints. positions: (T, joints, 3) in file units. fps: frames a second."""
+    """names: of the joints. positions: (T, joints, 3) in file units. fps: frames a second.
+
+    ends: where on the bone of its name a joint stands. rest: (joints, 3), positions with all rotations at zero, where known.
+    """
 
     names: list[str]
     positions: np.ndarray
     fps: float
+    ends: Ends = "near"
+    rest: np.ndarray | None = None
 
 
 Reader = Callable[..., Motion]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What is known of a file before its clips are planned. skeleton: the names of its joints. warnings: a line each."""
+
+    rows: int
+    up: UpAxis
+    skeleton: str
+    warnings: tuple[str, ...]
 
 
 def motion_source(
@@ -64,13 +77,18 @@ def motion_source(
     cameras = camera_rig.cameras(settings)
     _world.cache_clear()  # the files may have changed since
     sequences, described, skipped = list[LazySequence](), dict[str, dict](), list[str]()
-    count = partial(_count, read, settings)
-    for (path, arguments), rows in map_inputs(inputs, count, list(files.items()), executor, skipped):
+    look = partial(_look, read, settings, tool)
+    seen = {path: one for (path, _), one in map_inputs(inputs, look, list(files.items()), executor, skipped)}
+    axes = dict(zip(seen, decide([one.up for one in seen.values()], [one.skeleton for one in seen.values()]), strict=True))
+    for path, axis in map_inputs(inputs, partial(_decided, tool, axes), list(seen), LocalExecutor(), skipped):
+        for warning in seen[path].warnings:
+            log.warning("prepare: %s", warning)
         folder, _, action = inputs.stem(path).rpartition("/")
         subject = folder or settings.subject
+        upright = settings.model_copy(update={"up": axis})
         for name, camera in cameras.items():
-            load = partial(_load, subject, action, name, camera, read, arguments, settings, inputs.seed)
-            sequences.append(LazySequence(subject, action, name, rows, load))
+            load = partial(_load, subject, action, name, camera, read, files[path], upright, inputs.seed)
+            sequences.append(LazySequence(subject, action, name, seen[path].rows, load))
             described[f"{subject}/{name}"] = camera.to_dict()
     return Source(sequences, settings.kernels, described, {"converter": tool, **settings.model_dump(mode="json")}, skipped)
 
@@ -86,8 +104,24 @@ def rotation(axis: int, angle: np.ndarray) -> np.ndarray:
     return turn
 
 
-def _count(read: Reader, settings: MocapConfig, file: tuple[str, tuple]) -> int:
-    return len(_world(read, file[1], settings))
+def _look(read: Reader, settings: MocapConfig, tool: str, file: tuple[str, tuple]) -> _Seen:
+    path, arguments = file
+    motion = read(*arguments)
+    points, rest, note = _seventeen(path, motion, settings)
+    up = UpAxis(settings.up, sure=True) if settings.up != "auto" else up_axis(points, rest)
+    warnings = plausibility.warnings(points, motion.fps, tool)
+    warnings = [f"{path}: {line}" for line in [*note, *warnings]]
+    return _Seen(_rows(len(points), motion.fps, settings.fps), up, " ".join(motion.names), tuple(warnings))
+
+
+def _decided(tool: str, axes: Mapping[str, str | None], path: str) -> str:
+    axis = axes[path]
+    if axis is None:
+        raise InputError(
+            f"{path}: which axis points up cannot be told (not from the rest pose, the motion, the floor or the other files);"
+            f" state it, such as {tool}.up=y"
+        )
+    return axis
 
 
 def _load(
@@ -104,66 +138,43 @@ def _load(
 
 @functools.lru_cache(maxsize=2)  # the cameras of a clip follow each other
 def _world(read: Reader, arguments: tuple, settings: MocapConfig) -> np.ndarray:
-    """(T, 17, 3) metres, z up, in the middle of the rig, at the config's frame rate."""
+    """(T, 17, 3) metres, z up, in the middle of the rig, at the config's frame rate. settings: with the up axis stated."""
     where = arguments[-1]
     motion = read(*arguments)
-    points = _map_joints(where, motion, settings)
-    points = points * _unit(where, points, settings)
-    points = _z_up(where, points, settings)
+    points, _, _ = _seventeen(where, motion, settings)
+    points = z_up(points, settings.up)
     points = _resample(points, motion.fps, settings.fps)
-    points[..., 2] += _ANKLE - np.percentile(points[:, _FEET, 2].min(1), 2)
+    points[..., 2] += _lift(points)
     path = points[:, ROOT, :2].copy()
     centre = camera_rig.middle(camera_rig.cameras(settings).values()) if settings.cameras == "human36m" else np.zeros(2)
     points[..., :2] += (camera_rig.inside(path - path.mean(0), settings.walk_radius) + centre - path)[:, None]
     return points
 
 
-def _map_joints(where: str, motion: Motion, settings: MocapConfig) -> np.ndarray:
-    prefix = _prefix(motion.names)
-    places = {simplified(name.removeprefix(start)): i for start in (prefix, "") for i, name in enumerate(motion.names)}
-    tries = {}
-    for name in _MAPS if settings.joints == "auto" else (settings.joints,):
-        rows = [[_find(part, places) for part in parts] for parts in joint_map(name).values()]
-        lacking = [joint for joint, row in zip(JOINTS, rows, strict=True) if None in row]
-        if not lacking:
-            found = [[index for index in row if index is not None] for row in rows]
-            return np.stack([motion.positions[:, row].mean(1) for row in found], axis=1)
-        tries[name] = lacking
-    closest = min(tries, key=lambda name: len(tries[name]))
-    wanted = " and ".join(joint_map(closest)[tries[closest][0]])
-    has = ", ".join(motion.names[:8])
-    raise InputError(
-        f"{where}: joint map '{closest}': no joint for {tries[closest][0]} (looked for {wanted}); the file has {has}, ..."
-    )
+def _seventeen(where: str, motion: Motion, settings: MocapConfig) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
+    """The 17 over time (T, 17, 3) and at rest (17, 3), metres, and a line where the head's end is not the file's."""
+    rows = joint_map.match(where, motion.names, motion.ends, settings.joints).rows
+    points = _joined(motion.positions, rows)
+    metres = _unit(where, points, settings)
+    points = points * metres
+    rest = None if motion.rest is None else metres * _joined(motion.rest[None], rows)
+    leg = float(sum(np.linalg.norm(points[0, _AT[a]] - points[0, _AT[b]]) for a, b in (("LKnee", "LHip"), ("LFoot", "LKnee"))))
+    if np.median(np.linalg.norm(points[:, _HEAD] - points[:, _NECK], axis=-1)) >= _NO_HEAD * leg:
+        return points, None if rest is None else rest[0], []
+    if (np.linalg.norm(points[:, _NECK] - points[:, _AT["Thorax"]], axis=-1) < 0.01 * leg).any():
+        raise InputError(f"{where}: Head: the file does not say where the head ends, and its neck has no length to go along")
+    length = _HEAD_LENGTH * leg
+    for pose in (points,) if rest is None else (points, rest):
+        neck = pose[:, _NECK] - pose[:, _AT["Thorax"]]
+        pose[:, _HEAD] = pose[:, _NECK] + length * neck / np.linalg.norm(neck, axis=-1, keepdims=True).clip(1e-9)
+    note = f"Head: the file does not say where the head ends; it is set {100 * length:.0f} cm beyond the neck, along it"
+    return points, None if rest is None else rest[0], [note]
 
 
-def _prefix(names: list[str]) -> str:
-    """What most names begin with before a colon, a space or an underscore, such as 'mixamorig:' or 'Bip01 '; '' if nothing."""
-    found = Counter(match[0] for name in names if (match := re.match(r"[^:\s_]*[:\s_]", name)))
-    prefix, count = found.most_common(1)[0] if found else ("", 0)
-    return prefix if count > _SHARED * len(names) else ""
-
-
-def _find(part: str, places: dict[str, int]) -> int | None:
-    return next((places[simplified(name)] for name in part.split("|") if simplified(name) in places), None)
-
-
-@functools.lru_cache(maxsize=8)
-def joint_map(name: str) -> dict[str, list[str]]:
-    """A shipped map by its name, or a YAML file: for each of the 17 joints the names whose mean it is."""
-    path = str(Path(__file__).parent / "joint_maps" / f"{name}.yaml") if name in _MAPS else name
-    try:
-        content = yaml.safe_load(storage.read_bytes(path))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
-    if not isinstance(content, dict) or set(content) != set(JOINTS):
-        lacking = [joint for joint in JOINTS if not isinstance(content, dict) or joint not in content]
-        what = f"no '{lacking[0]}'" if lacking else "keys that are none of the 17 joints"
-        raise InputError(f"{path}: {what}; expected {', '.join(JOINTS)}")
-    for joint, parts in content.items():
-        if not isinstance(parts, list) or not parts or not all(isinstance(part, str) for part in parts):
-            raise InputError(f"{path}: key '{joint}': expected a list of joint names")
-    return {joint: content[joint] for joint in JOINTS}
+def _joined(positions: np.ndarray, rows: tuple[tuple[int, ...], ...]) -> np.ndarray:
+    """Means of joints, (T, joints, 3) to (T, 17, 3); a head without any is where the neck ends."""
+    rows = tuple(row or rows[_NECK] for row in rows)
+    return np.stack([positions[:, list(row)].mean(1) for row in rows], axis=1)
 
 
 def _unit(where: str, points: np.ndarray, settings: MocapConfig) -> float:
@@ -178,26 +189,19 @@ def _unit(where: str, points: np.ndarray, settings: MocapConfig) -> float:
     return _METRES[fitting[0]]
 
 
-def _z_up(where: str, points: np.ndarray, settings: MocapConfig) -> np.ndarray:
-    """A right-handed turn that brings the up axis to z."""
-    up: str = settings.up
-    if up == "auto":
-        rise = (points[:, JOINTS.index("Head")] - points[:, _FEET].mean(1)).mean(0)
-        rise /= max(float(np.linalg.norm(rise)), 1e-9)
-        axis = int(np.argmax(abs(rise)))
-        if abs(rise[axis]) < _UPRIGHT:
-            raise InputError(f"{where}: the person is not upright, so the up axis cannot be told; set the section's 'up'")
-        up = ("-" if rise[axis] < 0 else "") + "xyz"[axis]
-    axis = "xyz".index(up[-1])
-    sign = -1.0 if up.startswith("-") else 1.0
-    others = [(axis + 1) % 3, (axis + 2) % 3]  # with the axis, right-handed
-    turned = np.stack([points[..., others[0]], points[..., others[1]], points[..., axis]], axis=-1)
-    return turned * [sign, 1.0, sign]
+def _lift(points: np.ndarray) -> float:
+    """Metres that bring the lower ankle to its height, or further, where another joint would be below the floor then."""
+    ankles = _ANKLE - np.percentile(points[:, _FEET, 2].min(1), 2)
+    return float(max(ankles, -np.percentile(points[..., 2].min(1), 2)))
+
+
+def _rows(frames: int, fps: float, wanted: float) -> int:
+    return int((frames - 1) / fps * wanted + 1e-6) + 1
 
 
 def _resample(points: np.ndarray, fps: float, wanted: float) -> np.ndarray:
     """(T, 17, 3) at another frame rate, linearly between frames."""
-    at = np.arange(int((len(points) - 1) / fps * wanted + 1e-6) + 1) * fps / wanted
+    at = np.arange(_rows(len(points), fps, wanted)) * fps / wanted
     before = np.minimum(at.astype(int), len(points) - 1)
     after = np.minimum(before + 1, len(points) - 1)
     share = (at - before)[:, None, None]

@@ -61,8 +61,72 @@ def write_bvh(path: Path, points: np.ndarray, names: list[str] = NAMES, fps: flo
     path.write_text(hierarchy(names) + head + "\n".join(rows) + "\n")
 
 
+class Skeleton:
+    """A BVH file of joints with rest offsets, turned by their Euler angles (ZXY); offsets and places in any unit.
+
+    joints: (name, parent, offset), parents first; a name that ends in '_end' is an End Site.
+    """
+
+    def __init__(self, joints: list[tuple[str, str, tuple]]):
+        self.joints = joints
+
+    def hierarchy(self, name: str) -> str:
+        offset = next(offset for one, _, offset in self.joints if one == name)
+        text = f"{{\nOFFSET {' '.join(map(str, offset))}\n"
+        if name.endswith("_end"):
+            return f"End Site\n{text}}}\n"
+        parent = next(parent for one, parent, _ in self.joints if one == name)
+        position = "6 Xposition Yposition Zposition" if not parent else "3"
+        children = "".join(self.hierarchy(one) for one, above, _ in self.joints if above == name)
+        kind = "JOINT" if parent else "ROOT"
+        return f"{kind} {name}\n{text}CHANNELS {position} Zrotation Xrotation Yrotation\n{children}}}\n"
+
+    def write(self, path: Path, frames: list[dict[str, tuple]], fps: float = 50) -> None:
+        """frames: for the root 6 values, for other joints 3, where they are not zero."""
+        names = [name for name in self._order() if not name.endswith("_end")]
+        zero = {name: (0,) * (6 if index == 0 else 3) for index, name in enumerate(names)}
+        rows = [" ".join(f"{value:.6f}" for name in names for value in (zero | frame)[name]) for frame in frames]
+        head = f"MOTION\nFrames: {len(frames)}\nFrame Time: {1 / fps:.7f}\n"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("HIERARCHY\n" + self.hierarchy(names[0]) + head + "\n".join(rows) + "\n")
+
+    def _order(self, name: str = "") -> list[str]:
+        below = [one for one, parent, _ in self.joints if parent == name]
+        return [each for one in below for each in [one, *self._order(one)]]
+
+
+def person(names: dict[str, str], up: str = "y", head: float | None = 18) -> Skeleton:
+    """A body of a grown person, in centimetres, which stands with its arms spread; head: to its end, None for none at all.
+
+    names: of 'Hip', 'Spine', 'Thorax', 'Neck/Nose', and the limbs' joints.
+    """
+    offsets: dict[str, tuple[str, tuple]] = {
+        "Hip": ("", (0, 0, 0)), "Spine": ("Hip", (0, 22, 0)), "Thorax": ("Spine", (0, 24, 0)),
+        "Neck/Nose": ("Thorax", (0, 11, 2)),
+    }  # fmt: skip
+    for side, sign in (("L", 1), ("R", -1)):
+        offsets |= {
+            f"{side}Hip": ("Hip", (sign * 10, -4, 0)), f"{side}Knee": (f"{side}Hip", (0, -42, 1)),
+            f"{side}Foot": (f"{side}Knee", (0, -40, -1)), f"{side}Shoulder": ("Thorax", (sign * 17, -1, 0)),
+            f"{side}Elbow": (f"{side}Shoulder", (sign * 28, 0, 0)), f"{side}Wrist": (f"{side}Elbow", (sign * 24, 0, 0)),
+        }  # fmt: skip
+    turned = {"y": lambda x, y, z: (x, y, z), "z": lambda x, y, z: (x, -z, y)}[up]
+    joints = [(names[joint], names.get(parent, ""), turned(*offset)) for joint, (parent, offset) in offsets.items()]
+    if head is not None:
+        joints.append((f"{names['Neck/Nose']}_end", names["Neck/Nose"], turned(0, head, 0)))
+    for side in "LR":
+        joints.append((f"{names[f'{side}Foot']}_end", names[f"{side}Foot"], turned(0, -6, 14)))
+        joints.append((f"{names[f'{side}Wrist']}_end", names[f"{side}Wrist"], turned(8 if side == "L" else -8, 0, 0)))
+    return Skeleton(joints)
+
+
+def limbs(pattern: str, **parts: str) -> dict[str, str]:
+    """Names of both sides' joints, '{s}' for L or R and '{l}' for l or r."""
+    return {f"{side}{part}": name.format(s=side, l=side.lower()) for part, name in parts.items() for side in pattern}
+
+
 def write_map(path: Path, names: dict[str, str]) -> None:
-    path.write_text(yaml.safe_dump({joint: [name] for joint, name in names.items()}))
+    path.write_text(yaml.safe_dump({"ends": "near"} | {joint: [name] for joint, name in names.items()}))
 
 
 # A skeleton with CMU's bones: parent, direction, length in its units (inches * 0.45).
@@ -76,6 +140,9 @@ BONES = {
     "lradius": ("lhumerus", (1, 0, 0), 3.5),
     "rclavicle": ("thorax", (-0.9, 0.4, 0), 3.5), "rhumerus": ("rclavicle", (-1, 0, 0), 5.0),
     "rradius": ("rhumerus", (-1, 0, 0), 3.5),
+    "lfoot": ("ltibia", (0.3, -0.4, 0.87), 2.2), "rfoot": ("rtibia", (-0.3, -0.4, 0.87), 2.2),
+    "lwrist": ("lradius", (1, 0, 0), 1.7), "rwrist": ("rradius", (-1, 0, 0), 1.7),
+    "lhand": ("lwrist", (1, 0, 0), 0.7), "rhand": ("rwrist", (-1, 0, 0), 0.7),
 }  # fmt: skip
 AXIS = {"lfemur": (0, 0, 20), "rfemur": (0, 0, -20), "ltibia": (0, 0, 20), "rtibia": (0, 0, -20), "lhumerus": (180, 30, 90)}
 DOF = {"lfemur": "rx ry rz", "ltibia": "rx", "lhumerus": "rx ry rz"}

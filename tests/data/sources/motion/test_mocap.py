@@ -238,7 +238,14 @@ def test_a_missing_joint_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "told"),
-    [("Hip: [a]", "no 'RHip'"), ("[1]", "no 'Hip'"), ("a: [", "not YAML"), ("", "no 'Hip'")],
+    [
+        ("Hip: [a]", "no 'RHip'"),
+        ("[1]", "no 'Hip'"),
+        ("a: [", "not YAML"),
+        ("", "no 'Hip'"),
+        ("\n".join(f"{joint}: [a]" for joint in JOINTS), "key 'ends': expected near .* or far .*, got None"),
+        ("\n".join(["ends: middle", *(f"{joint}: [a]" for joint in JOINTS)]), "key 'ends': expected near .*, got 'middle'"),
+    ],
 )
 def test_a_bad_joint_map_is_refused(tmp_path: Path, content: str, told: str) -> None:
     write_bvh(tmp_path / "a.bvh", motion())
@@ -253,11 +260,11 @@ def test_a_person_of_no_known_size_is_refused(tmp_path: Path) -> None:
         source_of("bvh", tmp_path)
 
 
-def test_a_person_who_lies_down_needs_a_stated_up_axis(tmp_path: Path) -> None:
+def test_where_nothing_tells_the_up_axis_the_key_that_states_it_is_named(tmp_path: Path) -> None:
     points = motion()
     points[1::2] = np.roll(points[1::2], 1, axis=-1)
     write_bvh(tmp_path / "a.bvh", points)
-    with pytest.raises(InputError, match="not upright, so the up axis cannot be told"):
+    with pytest.raises(InputError, match=r"a\.bvh: which axis points up cannot be told .*; state it, such as bvh\.up=y"):
         source_of("bvh", tmp_path)
 
 
@@ -375,7 +382,7 @@ def test_left_is_left_when_the_skeleton_faces_its_front(tmp_path: Path) -> None:
     [
         ("07.asf", ":root", ":roof", "not an ASF skeleton"),
         ("07.asf", "name ltibia", "name lfemur", "'lfemur' has no name, or one that is there twice"),
-        ("07.asf", "lfemur ltibia", "lfemur lfoot", "no bone 'lfoot' in :bonedata"),
+        ("07.asf", "lfemur ltibia", "lfemur ltail", "no bone 'ltail' in :bonedata"),
         ("07.asf", "lfemur ltibia", "lfemur ltibia rtibia", "'rtibia' has two parents"),
         ("07.asf", "dof rx\n", "dof tx\n", "dof of 'ltibia'"),
         ("07.asf", "length 7.1", "length tall", "expected 1 finite numbers, got 'tall'"),
