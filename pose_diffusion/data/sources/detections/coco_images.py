@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -98,11 +97,6 @@ def warn_of_unrelated(path: str, frame: np.ndarray, size: np.ndarray | None) -> 
     if not several and steps.most_common(1)[0][1] >= len(numbers) / 2:
         return
     log.warning(
-        "%s: %d images, numbers %s, ...%s: pictures that are no video, so that nobody is followed from one to the next, and "
-        "motion models gain nothing here",
-        path, len(numbers), ", ".join(map(str, _first(numbers))), " of several sizes" if several else "",
+        "%s: %d images, numbers %s, ...%s: single pictures rather than a video; people are not followed between them",
+        path, len(numbers), ", ".join(map(str, numbers[:3].tolist())), " of several sizes" if several else "",
     )  # fmt: skip
-
-
-def _first(numbers: np.ndarray) -> Sequence[int]:
-    return numbers[:3].tolist()
