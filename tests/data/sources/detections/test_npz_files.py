@@ -13,8 +13,8 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, H36M_17, Layout
 
 
-def write(folder: Path, cameras: object, layout: str = "coco", size: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
-    metadata = {"layout_name": layout, "num_joints": 17, "video_metadata": {"S1": {"w": size[0], "h": size[1]}}}
+def write(folder: Path, cameras: object, layout: str = "coco") -> Path:
+    metadata = {"layout_name": layout, "num_joints": 17, "video_metadata": {"S1": {"w": WIDTH, "h": HEIGHT}}}
     nested = {"S1": {"Walking 1": cameras}}
     np.savez(folder / "clip.npz", positions_2d=np.array(nested, object), metadata=np.array(metadata, object))
     return folder / "clip.npz"
@@ -63,11 +63,12 @@ def test_the_output_of_a_lifter_is_refused_as_such(tmp_path: Path, name: str) ->
 @pytest.mark.parametrize("tool", ["videopose3d", "detectron2"])
 @pytest.mark.parametrize("turned", [True, False])
 def test_a_video_on_its_side_is_told_by_joints_outside_of_its_size(tmp_path: Path, tool: str, turned: bool, caplog) -> None:
-    upright = people(COCO_17, 6, 1)[..., [1, 0, 2]]  # x up to 720, y up to 1280
+    inside = people(COCO_17, 6, 1)
+    outside = inside[..., [1, 0, 2]] + [0, 900, 0]  # x to 720, y to 1280
+    shown = outside if turned else inside
     if tool == "detectron2":
-        detectron2(tmp_path, upright if turned else upright[..., [1, 0, 2]])
-        source_of(tool, tmp_path)
+        detectron2(tmp_path, shown)
     else:
-        size = (WIDTH, HEIGHT) if turned else (HEIGHT, WIDTH)
-        read(write(tmp_path, list(upright.transpose(1, 0, 2, 3)[..., :2]), size=size))
+        write(tmp_path, list(shown.transpose(1, 0, 2, 3)[..., :2]))
+    assert source_of(tool, tmp_path).sequences
     assert (f"inside one of {HEIGHT} x {WIDTH}: a video on its side" in caplog.text) == turned
