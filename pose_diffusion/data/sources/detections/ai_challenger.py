@@ -18,7 +18,7 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import LAYOUTS
 
 _LAYOUT = LAYOUTS["aic14"]
-_CONFIDENCE = np.array([0.0, 1.0, 0.5, 0.0])  # of v; a joint at 0, 0 with v 0 has been seen in conversions
+_CONFIDENCE = np.array([0.0, 1.0, 0.5, 0.0])  # of v; 0 is not described, and a missing joint
 
 
 def is_own(content: Any) -> bool:

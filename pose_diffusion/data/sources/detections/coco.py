@@ -83,7 +83,7 @@ def _annotated(path: str, content: dict) -> list:
         )
     without = [isinstance(entry, dict) and entry.get("num_keypoints") == 0 for entry in people]
     if all(without):  # counted by visibilities that are all 0
-        return [entry for entry in people if any(entry["keypoints"])]
+        return [entry for entry in people if not isinstance(entry["keypoints"], list | array) or any(entry["keypoints"])]
     return [entry for entry, none in zip(people, without, strict=True) if not none]
 
 

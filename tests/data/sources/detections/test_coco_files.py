@@ -278,6 +278,12 @@ def test_an_empty_export_with_a_category_a_joint_is_refused_with_the_way_out(tmp
     refuse(tmp_path, content, r"no annotations, and 17 categories that are joints \(nose, \.\.\.\), as CVAT exports")
 
 
+def test_keypoints_that_are_no_list_are_refused_where_nobody_has_a_labelled_joint(tmp_path: Path) -> None:
+    content = annotations(people(COCO_17, 2, 1), NAMES["coco17"], num_keypoints=0)
+    content["annotations"][1]["keypoints"] = 7
+    refuse(tmp_path, content, "annotations 1: key 'keypoints': expected list or array, got int")
+
+
 # --- AI Challenger's own files
 
 
