@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pose_diffusion.geometry.layouts import LAYOUTS, Layout, by_names, of_size, read, simplified
+from pose_diffusion.geometry.layouts import LAYOUTS, Layout, by_names, largest_by_names, of_size, read, simplified
 from pose_diffusion.geometry.skeleton import JOINTS, LEFT, RIGHT
 
 SIDES = {**dict.fromkeys(LEFT, "left"), **dict.fromkeys(RIGHT, "right")}
@@ -87,3 +87,29 @@ def test_a_file_that_describes_no_layout_is_refused(old: str, new: str, tmp_path
     (tmp_path / "coco17.yaml").write_text(text.replace(old, new, 1))
     with pytest.raises(ValueError, match=r"coco17\.yaml: not a layout"):
         read(tmp_path / "coco17.yaml")
+
+
+def test_of_several_layouts_whose_joints_are_all_named_the_largest_is_taken() -> None:
+    for name in ("coco_wholebody133", "halpe136", "humanart21", "coco17"):
+        assert largest_by_names(LAYOUTS[name].joints) == (LAYOUTS[name], list(range(len(LAYOUTS[name].joints))))
+
+
+def test_of_layouts_with_the_same_joints_the_one_with_the_order_of_the_names_is_taken() -> None:
+    for name in ("aic14", "crowdpose14"):
+        match = largest_by_names(LAYOUTS[name].joints)
+        assert match is not None and match[0] is LAYOUTS[name]
+
+
+def test_another_name_of_a_joint_counts_where_there_are_no_more_joints() -> None:
+    names = ["head" if joint == "head top" else joint for joint in LAYOUTS["crowdpose14"].joints]
+    assert largest_by_names(names) == (LAYOUTS["crowdpose14"], list(range(14)))
+    assert largest_by_names([*names, "belly"]) is None
+
+
+def test_a_file_with_another_name_for_a_joint_that_it_does_not_have_is_refused(tmp_path: Path) -> None:
+    import pose_diffusion.geometry.layouts as package
+
+    text = (Path(package.__file__).parent / "crowdpose14.yaml").read_text()
+    (tmp_path / "crowdpose14.yaml").write_text(text.replace("  head top: [head,", "  skull: [head,"))
+    with pytest.raises(ValueError, match=r"crowdpose14\.yaml: not a layout: 'also'"):
+        read(tmp_path / "crowdpose14.yaml")

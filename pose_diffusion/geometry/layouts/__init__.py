@@ -6,6 +6,7 @@
     joints       names in the tool's order
     trunk        which of them each of Hip, Spine, Thorax, Neck/Nose and Head is the mean of (a joint twice counts twice);
                  the limbs are the joints named left or right hip, knee, ankle, shoulder, elbow, wrist
+    also         other names that files give a joint (optional); they count where a file has no more joints than the layout
 
 A file more is a layout more: error lines, `--help` and the documentation's tables are made from them. Converters are recorded
 with the data, since tools disagree on what spine, neck and head mean.
@@ -37,7 +38,7 @@ _LIMBS = {
 class Layout:
     """joints: names in the tool's order. parts: for each of the 17, the joints whose mean it is.
 
-    written_by, source: for people, see the module.
+    written_by, source: for people, see the module. also: pairs of a joint and another name of it.
     Raises InputError for another number of parts, an empty one, and a joint in one that is not among the joints.
     """
 
@@ -46,6 +47,7 @@ class Layout:
     parts: tuple[tuple[str, ...], ...]
     written_by: str = ""
     source: str = ""
+    also: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.parts) != N_JOINTS:
@@ -88,13 +90,32 @@ def simplified(name: str) -> str:
 
 
 def by_names(names: Sequence[str], candidates: Sequence[Layout]) -> tuple[Layout, list[int]] | None:
-    """The layout all of whose joints are among the names, and where each of them stands there; None if there is none."""
+    """The first layout all of whose joints are among the names, and where each of them stands there; None if there is none."""
     places = {simplified(name): place for place, name in enumerate(names)}
     for layout in candidates:
-        wanted = [simplified(joint) for joint in layout.joints]
-        if all(joint in places for joint in wanted):
-            return layout, [places[joint] for joint in wanted]
+        found = _places(layout, places)
+        if found is not None:
+            return layout, found
     return None
+
+
+def largest_by_names(names: Sequence[str]) -> tuple[Layout, list[int]] | None:
+    """Of all layouts the one with the most joints that has all of them among the names, as `by_names` gives it.
+
+    Of several with as many joints, the one whose order the names have.
+    """
+    found = [match for layout in LAYOUTS.values() if (match := by_names(names, [layout]))]
+    return max(found, key=lambda match: (len(match[1]), match[1] == sorted(match[1])), default=None)
+
+
+def _places(layout: Layout, places: dict[str, int]) -> list[int] | None:
+    known = dict(places)
+    if len(places) == len(layout.joints):  # else another joint may be meant: JHMDB's head is the face, CrowdPose's is its top
+        for joint, other in layout.also:
+            if simplified(other) in places:
+                known.setdefault(simplified(joint), places[simplified(other)])
+    wanted = [simplified(joint) for joint in layout.joints]
+    return [known[joint] for joint in wanted] if all(joint in known for joint in wanted) else None
 
 
 def of_size(joints: int) -> list[Layout]:
@@ -110,7 +131,10 @@ def read(path: Path) -> Layout:
     unknown = {part for of in parts.values() for part in of} - set(joints)
     if set(parts) != set(JOINTS) or unknown or len(set(joints)) < len(joints) or values["name"] != path.stem:
         raise ValueError(f"{path.name}: not a layout: parts {sorted(set(parts) ^ set(JOINTS))}, joints {sorted(unknown)}")
-    return Layout(path.stem, joints, tuple(parts[joint] for joint in JOINTS), values["written_by"], values["source"])
+    also = tuple((joint, other) for joint, others in values.get("also", {}).items() for other in others)
+    if not {joint for joint, _ in also} <= set(joints):
+        raise ValueError(f"{path.name}: not a layout: 'also' has joints that are not its own")
+    return Layout(path.stem, joints, tuple(parts[joint] for joint in JOINTS), values["written_by"], values["source"], also)
 
 
 H36M_17 = Layout(

@@ -1,6 +1,8 @@
-"""MMPose's body3d annotations (tools/dataset_converters/preprocess_h36m.py): one .npz, and a detector's .npy beside it.
+"""MMPose's body3d annotations (preprocess_h36m.py and preprocess_mpi_inf_3dhp.py of its tools/dataset_converters): one .npz,
+and a detector's .npy beside it.
 
-'imgname': 'S1_Directions_1.54138969_000001.jpg', 'part': (n, 17, 3) x, y in pixels and visibility, 'S': (n, 17, 4) x, y, z
+'imgname': 'S1_Directions_1.54138969_000001.jpg' (Human3.6M), 'S1_Seq1_Cam0_000001.jpg' or 'TS1_000001.jpg' (MPI-INF-3DHP,
+training and test), 'part': (n, 17, 3) x, y in pixels and visibility, 'S': (n, 17, 4) x, y, z
 in metres in the camera frame and 1. Detections: (n, 17, 3) x, y, score, rows as in the annotations.
 """
 
@@ -25,6 +27,7 @@ from pose_diffusion.geometry.layouts import LAYOUTS
 from pose_diffusion.runtime.executor import Executor
 
 _H36M = re.compile(r"(S\d+)_(.+)\.(\d+)_(\d+)")
+_3DHP_TEST = re.compile(r"(TS\d+)_(\d+)")
 _3DHP = re.compile(r"(T?S\d+)_(Seq\d+|.+?)_(?:Cam|video_)(\d+)_(\d+)")
 
 FORMATS = (
@@ -61,7 +64,7 @@ def open_source(inputs: Inputs, settings: Mmpose3dConfig, executor: Executor) ->
     found, cameras = [], {}
     for subject, action, camera in sorted(groups, key=lambda group: parsing.natural(" / ".join(group))):
         rows = np.array(groups[subject, action, camera])
-        where = f"{path}: {subject} / {action} / camera {camera}"
+        where = f"{path}: {subject} / {action} / camera {camera}" if camera else f"{path}: {subject}"
         known = h36m_cameras().get(subject, {}).get(camera)
         if settings.image_size is not None:
             width, height = settings.image_size
@@ -91,9 +94,12 @@ def recognise(sample: Sample) -> Seen | None:
 def _key(path: str, image: str) -> tuple[str, str, str, int]:
     """Subject, action, camera and frame of an image's name."""
     name = image.rpartition("/")[2].rsplit(".", 1)[0]
+    if test := _3DHP_TEST.fullmatch(name):
+        return test[1], test[1], "", parsing.frame_number(int(test[2]), path)
     match = _H36M.fullmatch(name) or _3DHP.fullmatch(name)
     if match is None:
-        raise InputError(f"{path}: imgname '{image}': expected names like S1_Directions_1.54138969_000001.jpg")
+        expected = "S1_Directions_1.54138969_000001.jpg, S1_Seq1_Cam0_000001.jpg or TS1_000001.jpg"
+        raise InputError(f"{path}: imgname '{image}': expected names like {expected}")
     return match[1], match[2].replace("_", " "), match[3], parsing.frame_number(int(match[4]), path)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from pose_diffusion.config import ArchiveConfig
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import parsing
+from pose_diffusion.data.sources.detections import images
 from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections
 from pose_diffusion.data.sources.file_format import FOLLOWED, FileFormat
@@ -60,6 +61,7 @@ def read(path: str, name: str) -> Detections:
     size = None
     if isinstance(metadata, dict) and {"w", "h"} <= set(metadata):
         size = parsing.number_table([[metadata["w"], metadata["h"]]], lambda _: f"{path}: metadata, w and h", 2)[0]
+    images.warn_if_turned(path, points, size)
     return Detections(
         where=path,
         name=name,

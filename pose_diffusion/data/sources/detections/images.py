@@ -1,7 +1,8 @@
-"""Sizes of the images that detections were made on, read from the images' headers alone."""
+"""Sizes of the images that detections were made on: read from the images' headers alone, or doubted by the joints."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,6 +13,8 @@ from pose_diffusion import storage
 from pose_diffusion.data.sources.parsing import frame_number, natural
 from pose_diffusion.errors import InputError
 
+log = logging.getLogger(__name__)
+_MANY = 0.1  # share of the joints, of which a few lie outside the image in any video
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -40,6 +43,23 @@ def sizes(folder: str, names: Sequence[str] | None, frames: np.ndarray, recordin
     with ThreadPoolExecutor(16) as pool:  # on S3 an image is all waiting
         known = dict(zip(opened, pool.map(lambda name: _size(storage.join(base, name)), opened), strict=True))
     return np.array([known[name] for name in chosen if name is not None])
+
+
+def warn_if_turned(where: str, points: np.ndarray, size: np.ndarray | None) -> None:
+    """Logs where many of the (..., >= 2) points lie outside an image of (width, height), and in one of (height, width).
+
+    Phones store videos on their side, and tools write the size of the stored video beside joints in the one that is shown.
+    """
+    if size is None or not points.size:
+        return
+    outside = (points[..., :2] > size).any(-1).mean()
+    if outside > _MANY and (points[..., :2] > size[::-1]).any(-1).mean() < _MANY:
+        width, height = size
+        log.warning(
+            "%s: %.0f%% of the joints lie outside the image of %d x %d that the file states, and inside one of %d x %d: "
+            "a video on its side, whose depths and heights come out wrong; correct the size in the file's metadata",
+            where, 100 * outside, width, height, height, width,
+        )  # fmt: skip
 
 
 def _size(path: str) -> tuple[int, int]:

@@ -2,8 +2,12 @@
 
 Demo: {meta_info, instance_info: [{frame_id, instances: [...]}]}. Inferencer, video: [{frame_id, instances: [...]}].
 Inferencer, image: [instance, ...], a file an image; the files of one folder are one recording, and the number in a file's
-name is its frame. Instance: {keypoints: [[x, y]] * J, keypoint_scores: [J], (track_id)}. J is 17 (COCO), 26 (Halpe) or
-133 (COCO-WholeBody, its body); meta_info's joint names win over that. (mmpose/apis/inferencers, mmpose 1.x.)
+name is its frame (an image without a number is a recording of its own). Instance: {keypoints: [[x, y]] * J, keypoint_scores:
+[J], (track_id)}. J is 17 (COCO), 26 (Halpe) or 133 (COCO-WholeBody, its body); meta_info's joint names win over that.
+(mmpose/apis/inferencers, mmpose 1.x.)
+
+MMPose 0.x has pose_results, which people write as JSON: [[instance, ...] for each frame], {keypoints: [[x, y, score]] * J,
+(bbox), (track_id)}. The body3d demo's file looks like the first, but for three numbers a joint, in metres: it is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from pose_diffusion.data.sources.file_format import FOLLOWED, NO_SIZE, FileForma
 from pose_diffusion.data.sources.inputs import Inputs, scan
 from pose_diffusion.data.sources.sample import Sample, Seen, dicts
 from pose_diffusion.errors import InputError
-from pose_diffusion.geometry.layouts import COCO_17, H36M_17, HALPE_26, by_names
+from pose_diffusion.geometry.layouts import COCO_17, H36M_17, HALPE_26, largest_by_names
 from pose_diffusion.runtime.executor import Executor
 
 _VIDEO = re.compile(rb'\s*(\{|\[\s*\{\s*"(frame_id|instances)")')  # how the files of videos begin
@@ -49,7 +53,8 @@ def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor) -> 
     # The files of images make up one recording.
     recordings: dict[str, list[str]] = {}
     for path, is_image in scan(inputs, _is_image, paths, skipped):
-        recordings.setdefault(path.rpartition("/")[0] if is_image and len(paths) > 1 else path, []).append(path)
+        of_folder = is_image and len(paths) > 1 and _has_number(path)
+        recordings.setdefault(path.rpartition("/")[0] if of_folder else path, []).append(path)
 
     def read(recording: tuple[str, list[str]]) -> list[Detections]:
         where, files = recording
@@ -79,6 +84,10 @@ def _recognised(tool: str, why: str, instances: list[dict]) -> Seen:
     return Seen(tool, why, _DEPTH if in_space else "")
 
 
+def _has_number(path: str) -> bool:
+    return re.search(r"\d", path.rpartition("/")[2].rpartition(".")[0]) is not None
+
+
 def _is_image(path: str) -> bool:
     """Whether a file is of one image. One that is not sure to be of a video is read whole."""
     with storage.open_file(path) as file:
@@ -102,7 +111,9 @@ def _frames(path: str, stored: bytes) -> tuple[bool, list[Frame], list[str] | No
     elif not isinstance(content, list):
         raise InputError(f"{path}: expected MMPose's predictions, got {type(content).__name__}")
     elif not content or (isinstance(content[0], dict) and "keypoints" in content[0]):
-        return True, [(parsing.frame_number(path, path), content, path)], None
+        return True, [(parsing.frame_number(path, path) if _has_number(path) else 0, content, path)], None
+    elif all(isinstance(entry, list) for entry in content):
+        return False, [(number, entry, f"{path}: frame entry {number}") for number, entry in enumerate(content)], None
     frames = []
     for index, entry in enumerate(content):
         where = f"{path}: frame entry {index}"
@@ -137,7 +148,7 @@ def _detections(where: str, name: str, frames: list[Frame], names: list[str] | N
     points = _points(people, places)
     layout = COCO_17
     if names is not None and settings.layout == "auto" and people:
-        match = by_names(names, (H36M_17, HALPE_26, COCO_17))
+        match = largest_by_names(names)
         if match is None or len(names) != points.shape[1]:
             raise InputError(f"{where}: meta_info: the joints {', '.join(names[:5])}, ... are not those of a known layout")
         layout, points = match[0], points[:, match[1]]
@@ -161,13 +172,31 @@ def _points(people: list, places: list[str]) -> np.ndarray:
     if not people:
         return np.zeros((0, len(COCO_17.joints), 3))
     joints = [parsing.field(person, "keypoints", list, at) for person, at in zip(people, places, strict=True)]
-    scores = [parsing.field(person, "keypoint_scores", list, at) for person, at in zip(people, places, strict=True)]
-    count = len(joints[0])
+    count, old = len(joints[0]), "keypoint_scores" not in people[0]  # before 1.0 the score is a joint's third number
+    numbers = 3 if old else 2
     for joint, at in zip(joints, places, strict=True):
-        if len(joint) != count or not all(isinstance(point, list) and len(point) == 2 for point in joint):
-            raise InputError(f"{at}: keypoints: expected {count} pairs x, y, got {len(joint)} items")
+        _check(joint, count, numbers, at)
     flat = [[value for point in joint for value in point] for joint in joints]
-    xy = parsing.number_table(flat, lambda index: f"{places[index]}, keypoints", 2 * count).reshape(len(people), count, 2)
-    confidence = parsing.number_table(scores, lambda index: f"{places[index]}, keypoint_scores", count)
-    # Heatmap-free heads give scores slightly below 0 for joints that they do not see.
-    return np.concatenate([xy, confidence.clip(0)[..., None]], axis=2)
+    points = parsing.number_table(flat, lambda index: f"{places[index]}, keypoints", numbers * count)
+    points = points.reshape(len(people), count, numbers)
+    if not old:
+        scores = [parsing.field(person, "keypoint_scores", list, at) for person, at in zip(people, places, strict=True)]
+        table = parsing.number_table(scores, lambda index: f"{places[index]}, keypoint_scores", count)
+        points = np.concatenate([points, table[..., None]], axis=2)
+    points[..., 2] = points[..., 2].clip(0)  # heatmap-free heads give scores slightly below 0 for joints that they do not see
+    return points
+
+
+def _check(joint: list, count: int, numbers: int, at: str) -> None:
+    """Raises InputError unless an instance's joints are so many, of so many numbers each."""
+    if joint and all(isinstance(point, list) and len(point) == 3 for point in joint) and numbers == 2:
+        raise InputError(
+            f"{at}: keypoints of three numbers with scores beside them are 3D results in metres, of MMPose's body3d demo; "
+            "expected 2D predictions x, y, as the topdown demo and the inferencer with pose2d save them"
+        )
+    if numbers == 3 and any(isinstance(point, list) and len(point) == 2 for point in joint):
+        raise InputError(f"{at}: expected a key 'keypoint_scores' beside keypoints of two numbers")
+    if len(joint) != count or not all(isinstance(point, list) and len(point) == numbers for point in joint):
+        found = type(joint[0]).__name__ if joint and not isinstance(joint[0], list) else "list"
+        form = "pairs x, y" if numbers == 2 else "lists x, y, score"
+        raise InputError(f"{at}: keypoints: expected {count} {form}, got {len(joint)} items ({found})")

@@ -90,10 +90,26 @@ def test_the_layout_of_mpi_inf_3dhp_is_brought_to_ours(tmp_path: Path) -> None:
     assert (sequence.subject, sequence.action, sequence.camera) == ("S1", "Seq1", "0")
 
 
+def test_names_of_the_test_set_of_mpi_inf_3dhp_are_a_subject_and_a_frame(tmp_path: Path) -> None:
+    names = [f"{subject}_{frame:06d}.jpg" for frame in (3, 1, 2) for subject in ("TS1", "S1/TS6")]
+    arrays = write(tmp_path, imgname=np.array(names))
+    first, second = source(tmp_path, layout="mpi_inf_3dhp17", image_size=[2048, 2048]).sequences
+    assert [(one.subject, one.action, one.camera) for one in (first, second)] == [("TS1", "TS1", ""), ("TS6", "TS6", "")]
+    sequence = first.load()
+    assert sequence.frame.tolist() == [1, 2, 3]
+    hip = cameras.to_pixels(sequence.mixture[:, 0, 0, 1:3], 2048, 2048)
+    np.testing.assert_allclose(hip, arrays["part"][[2, 4, 0], 14, :2], atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
         ({"imgname": np.array(["cat.jpg"] * 6)}, r"imgname 'cat\.jpg': expected names like"),
+        ({"imgname": np.array(["TS1_one.jpg"] * 6)}, r"imgname 'TS1_one\.jpg': expected names like .* or TS1_000001\.jpg"),
+        (
+            {"imgname": np.array([f"TS1_{n}.jpg" for n in range(6)])},
+            r"TS1: not a camera of Human3\.6M; set 'mmpose3d\.image_size'",
+        ),
         ({"imgname": np.arange(6)}, "imgname: expected a list of names"),
         (
             {"imgname": np.array([f"S1_Walk.1_{n}.jpg" for n in range(6)])},

@@ -31,8 +31,8 @@ _BODY = {
 _PARTS = {
     "pinky": "hand", "index": "hand", "thumb": "hand", "finger": "hand", "hand": "hand", "toe": "foot", "heel": "foot",
     "foot index": "foot", "Foot": "ankle", "mid hip": "trunk", "pelvis": "trunk", "Spine": "spine", "Thorax": "neck",
-    "Neck/Nose": "nose", "Head": "head", "Hip": "hip", "Knee": "knee", "Shoulder": "shoulder", "Elbow": "elbow",
-    "Wrist": "wrist",
+    "thorax": "neck", "Neck/Nose": "nose", "Head": "head", "Hip": "hip", "Knee": "knee", "Shoulder": "shoulder",
+    "Elbow": "elbow", "Wrist": "wrist",
 }  # fmt: skip
 
 
