@@ -170,7 +170,8 @@ def read_bytes(path: str) -> bytes:
 
 def read_ahead(paths: Iterable[str], most: int = 16) -> Iterator[bytes]:
     """Whole files in order; some are read while earlier ones are worked on, as a small file on S3 is all waiting."""
-    with ThreadPoolExecutor(most) as pool:
+    pool = ThreadPoolExecutor(most)
+    try:
         ahead: deque[Future[bytes]] = deque()
         for path in paths:
             ahead.append(pool.submit(read_bytes, path))
@@ -178,6 +179,10 @@ def read_ahead(paths: Iterable[str], most: int = 16) -> Iterator[bytes]:
                 yield ahead.popleft().result()
         while ahead:
             yield ahead.popleft().result()
+    finally:
+        # Where the caller has stopped, this may run in any thread in which garbage is collected, one that is just being started
+        # among them: to wait for threads here could be to wait for oneself.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def read_range(path: str, start: int, stop: int) -> bytes:

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from pose_diffusion import storage
 from pose_diffusion.errors import InputError
+from pose_diffusion.storage import files
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -42,6 +44,28 @@ def test_files_are_read_ahead_in_their_order(folder):
     for number, path in enumerate(paths):
         storage.publish_bytes(path, bytes([number]))
     assert list(storage.read_ahead(iter(paths), most=2)) == [bytes([number]) for number in range(9)]
+
+
+def test_who_stops_reading_ahead_does_not_wait_for_reads_under_way(tmp_path, monkeypatch):
+    """The generator may be closed by the garbage collector, in a thread that these reads would wait for."""
+    go_on = threading.Event()
+
+    def read(path: str) -> bytes:
+        if path == "slow":
+            go_on.wait(60)
+        return b""
+
+    monkeypatch.setattr(files, "read_bytes", read)
+    reading = storage.read_ahead(["fast", *["slow"] * 4], most=2)
+    next(reading)
+    closing = threading.Thread(target=reading.close)
+    closing.start()
+    closing.join(30)
+    stopped = not closing.is_alive()
+    go_on.set()
+    closing.join()
+    assert stopped
+
 
 
 def test_reading_ahead_tells_of_a_missing_file(folder):
