@@ -67,3 +67,12 @@ def test_no_two_test_modules_have_one_name():
     """pytest imports a test module by its bare name, and stops at the second of a name."""
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     assert not {name for name in names if names.count(name) > 1}
+
+
+def test_no_test_module_imports_another():
+    """What several need is a helper's, in a module that is not named test_*."""
+    imported = {
+        (path.name, part) for path in (ROOT / "tests").rglob("*.py") for name in imports(path) for part in name.split(".")
+    }
+    modules = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    assert not {(path, name) for path, name in imported if name in modules}

@@ -67,7 +67,6 @@ def test_who_stops_reading_ahead_does_not_wait_for_reads_under_way(tmp_path, mon
     assert stopped
 
 
-
 def test_reading_ahead_tells_of_a_missing_file(folder):
     storage.publish_bytes(storage.join(folder, "a"), b"")
     with pytest.raises(InputError, match="absent: no such file"):

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import archive_files
-import mocap_files
 import numpy as np
-import test_human36m
-import test_mmpose3d
-import test_mpi_inf_3dhp
+
+from tests.data.sources.benchmarks import human36m_files, mmpose3d_files, mpi_inf_3dhp_files
+from tests.data.sources.detections import archive_files
+from tests.data.sources.motion import mocap_files
 
 Writer = Callable[[Path], object]
 
@@ -34,10 +33,10 @@ KINDS: dict[str, tuple[str, Writer]] = {
     **{kind: (archive_files.FORMATS[kind][0], _archive(kind)) for kind in archive_files.FORMATS},
     "bvh": ("bvh", lambda folder: mocap_files.write_bvh(folder / "a.bvh", mocap_files.motion(4))),
     "asf_amc": ("asf_amc", _asf_amc),
-    "human36m": ("human36m", test_human36m.write),
-    "mpi_inf_3dhp npz": ("mpi_inf_3dhp", test_mpi_inf_3dhp.write_npz),
-    "mpi_inf_3dhp original": ("mpi_inf_3dhp", test_mpi_inf_3dhp.write_original),
-    "mmpose3d": ("mmpose3d", test_mmpose3d.write),
+    "human36m": ("human36m", human36m_files.write),
+    "mpi_inf_3dhp npz": ("mpi_inf_3dhp", mpi_inf_3dhp_files.write_npz),
+    "mpi_inf_3dhp original": ("mpi_inf_3dhp", mpi_inf_3dhp_files.write_original),
+    "mmpose3d": ("mmpose3d", mmpose3d_files.write),
     "heatmaps": ("heatmaps", _heatmaps),
 }
 # Each source's keys that no file states.

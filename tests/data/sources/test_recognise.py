@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recognised_files import KINDS, NEEDED
 
 from pose_diffusion.config import Config, loading
 from pose_diffusion.data.sources import SOURCES, all_recognisers, open_source, recognise, resolve
@@ -20,6 +19,7 @@ from pose_diffusion.data.sources.recognise import Recognition
 from pose_diffusion.data.sources.sample import look
 from pose_diffusion.data.sources.summary import summary
 from pose_diffusion.errors import InputError
+from tests.data.sources.recognised_files import KINDS, NEEDED
 
 SIZE = {"image_size": [1280, 720]}
 

@@ -5,7 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from archive_files import (
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pose_diffusion.data import schema
+from pose_diffusion.errors import InputError
+from tests.data.sources.detections.archive_files import (
     FOLDER_OF_FILES,
     FORMATS,
     HEIGHT,
@@ -18,11 +23,6 @@ from archive_files import (
     sequences,
     source_of,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-from pose_diffusion.data import schema
-from pose_diffusion.errors import InputError
 
 
 @pytest.fixture(params=FORMATS)

@@ -11,7 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from archive_files import (
+from PIL import Image
+
+from pose_diffusion.errors import InputError
+from pose_diffusion.geometry.layouts import BODY_25, COCO_17, H36M_17, LAYOUTS, simplified
+from tests.data.sources.detections.archive_files import (
     HEIGHT,
     WIDTH,
     alphapose,
@@ -29,10 +33,6 @@ from archive_files import (
     videopose3d,
     write_json,
 )
-from PIL import Image
-
-from pose_diffusion.errors import InputError
-from pose_diffusion.geometry.layouts import BODY_25, COCO_17, H36M_17, LAYOUTS, simplified
 
 SIZE = [WIDTH, HEIGHT]
 L_WRIST, R_ANKLE = COCO_17.joints.index("left wrist"), COCO_17.joints.index("right ankle")

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from archive_files import FORMATS, HEIGHT, WIDTH, people, source_of
 from cloudpickle import dumps
 
 from pose_diffusion.data.sources.detections import archive, clip_cache
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17
 from tests.data.elsewhere import Elsewhere
+from tests.data.sources.detections.archive_files import FORMATS, HEIGHT, WIDTH, people, source_of
 
 SIZE = {"image_size": [WIDTH, HEIGHT]}
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from archive_files import HEIGHT, WIDTH, flat, people, source_of, write_json
 
 from pose_diffusion.data.sequence import PoseSequence
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, HALPE_26, LAYOUTS, Layout
+from tests.data.sources.detections.archive_files import HEIGHT, WIDTH, flat, people, source_of, write_json
 
 SIZE = [WIDTH, HEIGHT]
 NAMES = {name: [joint.replace(" ", "_") for joint in layout.joints] for name, layout in LAYOUTS.items()}

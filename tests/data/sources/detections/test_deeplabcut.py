@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from archive_files import HEIGHT, WIDTH, people, source_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +14,7 @@ from pose_diffusion.data import schema
 from pose_diffusion.data.sequence import PoseSequence, Source
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17
+from tests.data.sources.detections.archive_files import HEIGHT, WIDTH, people, source_of
 
 SCORER = "DLC_resnet50_walkMay1shuffle1_1000"
 SIZE = [WIDTH, HEIGHT]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from archive_files import HEIGHT, WIDTH, people, source_of, write_json
 
 from pose_diffusion.data.sequence import PoseSequence
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, H36M_17, LAYOUTS
+from tests.data.sources.detections.archive_files import HEIGHT, WIDTH, people, source_of, write_json
 
 SIZE = [WIDTH, HEIGHT]
 

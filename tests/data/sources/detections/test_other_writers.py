@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from archive_files import HEIGHT, WIDTH, flat, people, source_of, write_json
 
 from pose_diffusion.data.sequence import PoseSequence, Source
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import BODY_25, COCO_17, COCO_18, HALPE_26, LAYOUTS, Layout
+from tests.data.sources.detections.archive_files import HEIGHT, WIDTH, flat, people, source_of, write_json
 
 BODY_25B = LAYOUTS["body25b"]
 SIZE = [WIDTH, HEIGHT]

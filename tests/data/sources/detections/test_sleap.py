@@ -8,7 +8,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from archive_files import HEIGHT, WIDTH, people, sleap_csv, source_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from pose_diffusion.data import schema
 from pose_diffusion.data.sequence import PoseSequence, Source
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17
+from tests.data.sources.detections.archive_files import HEIGHT, WIDTH, people, sleap_csv, source_of
 
 SIZE = [WIDTH, HEIGHT]
 STANDARD = ("frame", "track", "node", "xy")

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from archive_files import people, table_parquet
 from uploads import upload
 
 from pose_diffusion.config import ArchiveConfig
@@ -22,6 +21,7 @@ from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, H36M_17
 from pose_diffusion.runtime.executor import LocalExecutor
+from tests.data.sources.detections.archive_files import people, table_parquet
 
 KEYS = (("video", "action"), ("camera",))
 SMALL = 5  # rows of a part

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from mocap_files import (
+from scipy.spatial.transform import Rotation
+
+from pose_diffusion.data import schema
+from pose_diffusion.data.sources.motion import asf_amc, bvh
+from pose_diffusion.errors import InputError
+from pose_diffusion.geometry.skeleton import JOINTS
+from tests.data.elsewhere import Elsewhere
+from tests.data.sources.motion.mocap_files import (
     BONES,
     METRE,
     MIXAMO,
@@ -22,13 +29,6 @@ from mocap_files import (
     write_bvh,
     write_map,
 )
-from scipy.spatial.transform import Rotation
-
-from pose_diffusion.data import schema
-from pose_diffusion.data.sources.motion import asf_amc, bvh
-from pose_diffusion.errors import InputError
-from pose_diffusion.geometry.skeleton import JOINTS
-from tests.data.elsewhere import Elsewhere
 
 J = {name: index for index, name in enumerate(JOINTS)}
 

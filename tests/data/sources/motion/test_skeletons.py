@@ -7,7 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mocap_files import (
+from scipy.spatial.transform import Rotation
+
+from pose_diffusion.data.sources.motion import bvh, joint_map
+from pose_diffusion.errors import InputError
+from pose_diffusion.geometry.skeleton import JOINTS
+from tests.data.sources.motion.mocap_files import (
     METRE,
     NAMES,
     amc_text,
@@ -20,11 +25,6 @@ from mocap_files import (
     write_bvh,
     write_map,
 )
-from scipy.spatial.transform import Rotation
-
-from pose_diffusion.data.sources.motion import bvh, joint_map
-from pose_diffusion.errors import InputError
-from pose_diffusion.geometry.skeleton import JOINTS
 
 J = {name: index for index, name in enumerate(JOINTS)}
 PLAIN = {"Hip": "Hips", "Spine": "Spine1", "Thorax": "Neck", "Neck/Nose": "Head"} | limbs(
