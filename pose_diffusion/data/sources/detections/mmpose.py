@@ -71,7 +71,7 @@ def recognise(sample: Sample) -> Seen | None:
         return _recognised("MMPose predictions of a video", "a mapping with 'meta_info' and 'instance_info'", instances)
     frames = dicts(content)
     if frames and "instances" in frames[0]:
-        instances = [one for frame in frames for one in dicts(frame["instances"])]
+        instances = [one for frame in frames for one in dicts(frame.get("instances"))]
         return _recognised("MMPose predictions of a video", "a list of {frame_id, instances}", instances)
     if frames and "keypoint_scores" in frames[0]:
         return _recognised("MMPose predictions of an image", "a list of {keypoints, keypoint_scores}", frames)
