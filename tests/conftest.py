@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from browser import CHROMIUM, Page, chromium
+from hypothesis import settings
 from moto.server import ThreadedMotoServer
 
 import pose_diffusion.distributed  # noqa: F401  sets what Ray reads when it is imported, which some test may do early
@@ -28,6 +29,11 @@ from pose_diffusion.models.published.graformer import Lifter
 from tests.s3.faults import FaultyS3, faulty
 
 torch.set_num_threads(1)
+
+# The suite draws the same examples each time, so that what fails is what was changed. `explore` draws others each time.
+settings.register_profile("suite", derandomize=True)
+settings.register_profile("explore", derandomize=False)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
