@@ -42,8 +42,8 @@ class ClipDraw:
 class ClipIndex:
     """Where the runs of some rows begin and end, and when each row was seen.
 
-    sequence: (N,) the number of each row's sequence; any integers that differ between neighbours. frame: (N,) integers, ascending
-    within a sequence. rate: frames a second, one for all rows or (N,) of each. hole: seconds.
+    sequence: (N,) the number of each row's sequence; any integers that differ between neighbours. frame: (N,) integers,
+    ascending within a sequence. rate: frames a second, one for all rows or (N,) of each. hole: seconds.
     """
 
     def __init__(self, sequence: Tensor, frame: Tensor, rate: float | Tensor, hole: float = _LONGEST_HOLE_S) -> None:
@@ -65,7 +65,7 @@ class ClipIndex:
         def uniform(*shape: int) -> Tensor:
             return torch.rand(*shape, generator=generator, device=device)
 
-        length = draw_length(settings, float(uniform(())))
+        length = draw_length(settings, float(uniform(1)))
         anchor = (uniform(count) * len(self)).long().clamp_max(len(self) - 1)
         steps = torch.tensor(settings.steps, device=device)
         step = steps[(uniform(count) * len(steps)).long().clamp_max(len(steps) - 1)]
