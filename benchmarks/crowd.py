@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pose_diffusion.data.sources.synthetic import motion
-from pose_diffusion.skeleton import JOINTS, N_JOINTS, PARENTS
+from pose_diffusion.data.sources.motion.synthetic import motion
+from pose_diffusion.geometry.skeleton import JOINTS, N_JOINTS, PARENTS
 
 WIDTH, HEIGHT = 1920, 1080
 FALSE_FIND = -1  # the person of rows that are nobody

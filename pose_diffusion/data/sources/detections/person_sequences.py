@@ -20,7 +20,7 @@ from pose_diffusion.data.missing_joints import fill
 from pose_diffusion.data.sequence import LazySequence, PoseSequence
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections.detections import Detections, image_sizes, in_pixels
-from pose_diffusion.data.tracking import MOST, track
+from pose_diffusion.data.tracking import MAX_PEOPLE, track
 from pose_diffusion.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -117,9 +117,9 @@ def _people(settings: ArchiveConfig, found: Detections, joints: _Joints) -> np.n
     if not settings.tracking:
         return np.asarray(parsing.ranks(found.frame.tolist()), str)
     frames, counts = np.unique(found.frame, return_counts=True)
-    if (most := counts.max()) > MOST:
+    if (most := counts.max()) > MAX_PEOPLE:
         where = f"{found.where}: frame {frames[counts.argmax()]}"
-        raise InputError(f"{where} has {most} people, at most {MOST} can be followed; set tracking=false")
+        raise InputError(f"{where} has {most} people, at most {MAX_PEOPLE} can be followed; set tracking=false")
     person, there = np.zeros(len(joints.seen), np.int64), joints.seen.any(1)
     person[there] = track(joints.pixels[there], joints.seen[there], found.frame[there])
     once = np.bincount(person[there]) == 1
