@@ -20,7 +20,7 @@ from pose_diffusion.data.tracking.linking import link
 from pose_diffusion.data.tracking.motion import Fit, Motion, Poses, fit, middle, place_ratio
 
 MAX_PEOPLE = 500  # in a frame who can be followed: memory grows with the square
-_TIME_SCALES = (1.0, 2.0, 4.0)  # units of time a frame
+_TIME_SCALES = (1.0, 1.5, 2.5, 4.0)  # units of time a frame
 _SAMPLE = 60  # frames on which the time scale is chosen
 # The longer of units of time and of frames:
 _BRIDGE = (12, 6)
