@@ -121,7 +121,7 @@ def _people(settings: ArchiveConfig, found: Detections, joints: _Joints) -> np.n
         where = f"{found.where}: frame {frames[counts.argmax()]}"
         raise InputError(f"{where} has {most} people, at most {MAX_PEOPLE} can be followed; set tracking=false")
     person, there = np.zeros(len(joints.seen), np.int64), joints.seen.any(1)
-    person[there] = track(joints.pixels[there], joints.seen[there], found.frame[there])
+    person[there] = track(joints.pixels[there], joints.seen[there], found.frame[there], joints.confidence[there])
     once = np.bincount(person[there]) == 1
     if len(once) > _CROWD and once.mean() > 0.5:
         told = f"{once.sum()} of {len(once)} people are in one frame only; set tracking=false if this is no video"
