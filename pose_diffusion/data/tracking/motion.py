@@ -22,7 +22,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 # Lengths in sizes: the root mean square distance of the joints from their middle, 0.45 m for a standing adult. Times in units
-# of about 1/25 s. All were chosen on the scenes of benchmarks/crowd.py, seeds 0 and 1.
+# of about 1/25 s. All were chosen on the scenes of benchmarks/crowd_scenes.py, seeds 0 and 1.
 _PLACE_NOISE = 0.042  # standard deviation of a detected pose as a whole
 _JOINT_NOISE = 0.14  # the same for one of its joints
 _FIRST_VELOCITY = 0.075  # standard deviation of a velocity that is not known

@@ -168,7 +168,7 @@ def _bursts(rng: np.random.Generator, shape: tuple[int, int], fps: int) -> np.nd
 def _false_finds(
     rng: np.random.Generator, points: np.ndarray, size: np.ndarray, found: np.ndarray, fps: int
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Rows like those of `scene` for what is nobody: near a person (1.5 a second of each), and anywhere (1 a second)."""
+    """Rows like those of `scene` for what is nobody: beside a person (begun once a second of each person), and anywhere (0.7 a second)."""
     people, frames = found.shape
     rows = []
     starts = [(who, when) for who, when in np.argwhere(found & (rng.random(found.shape) < 1.0 / fps))]
@@ -184,7 +184,7 @@ def _false_finds(
                 near = np.broadcast_to(place, (N_JOINTS, 2))
                 height = 300.0
             else:
-                near = points[who, when] if copied else points[who, when].mean(0) + heap * 0
+                near = points[who, when] if copied else np.broadcast_to(points[who, when].mean(0), (N_JOINTS, 2))
                 height = size[who, when]
             found_at = near + height * (drift + (rng.normal(0, 0.02, (N_JOINTS, 2)) if copied else heap))
             confidence = np.zeros(N_JOINTS)
