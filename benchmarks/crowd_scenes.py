@@ -168,8 +168,8 @@ def _bursts(rng: np.random.Generator, shape: tuple[int, int], fps: int) -> np.nd
 def _false_finds(
     rng: np.random.Generator, points: np.ndarray, size: np.ndarray, found: np.ndarray, fps: int
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """Rows like those of `scene` for what is nobody: beside a person (begun once a second of each person), and anywhere (0.7 a second)."""
-    people, frames = found.shape
+    """Rows like those of `scene` for what is nobody: beside each person once a second, and anywhere 0.7 times a second."""
+    frames = found.shape[1]
     rows = []
     starts = [(who, when) for who, when in np.argwhere(found & (rng.random(found.shape) < 1.0 / fps))]
     starts += [(None, when) for when in np.flatnonzero(rng.random(frames) < 0.7 / fps)]

@@ -44,7 +44,7 @@ def identity(person: np.ndarray, frame: np.ndarray, track: np.ndarray) -> Identi
     names, number = np.unique(person[real], return_inverse=True)
     shared = np.zeros((len(names), track.max(initial=-1) + 1), np.int64)  # detections of a person in a track
     np.add.at(shared, (number, track[real]), 1)
-    of_people = shared.any(0)
+    of_people = np.asarray(shared.any(0))
     matched = int(shared[linear_sum_assignment(shared, maximize=True)].sum())
     order = np.lexsort((frame[real], number))
     changes = (np.diff(track[real][order]) != 0) & (np.diff(number[order]) == 0)

@@ -28,7 +28,8 @@ _JOINT_NOISE = 0.14  # the same for one of its joints
 _FIRST_VELOCITY = 0.075  # standard deviation of a velocity that is not known
 _ACCELERATION = 0.0054  # standard deviation of the change of velocity in a unit of time
 _LEAST_SIZE = 0.3  # share of the recording's median: few joints span less than the person
-_LEAST_SIZE_PX = 3.0
+_NO_SIZE = 0.05  # share of the diagonal of all points, for people of one joint or one place
+_UNSEEN = 0.8  # what is left of a joint's weight after each detection without it
 _LEAST_WEIGHT = 0.05  # of a joint that is seen
 _AGREES, _DISAGREES = 2.1, 1.5  # a and b
 
@@ -44,7 +45,11 @@ class Poses:
     @property
     def least_size(self) -> float:
         """Pixels below which nobody's size is thought to be."""
-        return max(_LEAST_SIZE * float(np.median(_size(self.points, self.weight))), _LEAST_SIZE_PX)
+        usual = float(np.median(_size(self.points, self.weight)))
+        if usual > 1e-3:
+            return _LEAST_SIZE * usual
+        places = self.points[self.weight > 0]
+        return _NO_SIZE * float(np.linalg.norm(np.ptp(places, axis=0))) or 1.0
 
     @staticmethod
     def create(points: np.ndarray, seen: np.ndarray, confidence: np.ndarray | None, time: np.ndarray) -> Poses:
@@ -56,8 +61,9 @@ class Poses:
 class Motion:
     """The states of n people.
 
-    pose: (n, J, 2) pixels. weight: (n, J), that of each joint's last detection, 0 where it was never seen. velocity: (n, 2)
-    pixels a unit of time. variance: (n, 3) of place, of place with velocity, of velocity, in size^2. size: (n,) pixels.
+    pose: (n, J, 2) pixels. weight: (n, J), that of each joint's last detection, less the older it is; 0 for a joint never
+    seen. velocity: (n, 2) pixels a unit of time. variance: (n, 3) of place, of place with velocity, of velocity, in size^2.
+    size: (n,) pixels.
     """
 
     pose: np.ndarray
@@ -92,7 +98,7 @@ class Motion:
         shift = fit.offset * self.size[:, None]
         seen = weight > 0
         pose = np.where(seen[..., None], points, self.pose + (shift * gain[:, :1])[:, None])
-        known = np.where(seen, weight, self.weight)
+        known = np.where(seen, weight, self.weight * _UNSEEN)
         variance = np.empty_like(self.variance)
         variance[:, 0] = place * (1 - gain[:, 0])
         variance[:, 1] = cross * (1 - gain[:, 0])
@@ -131,10 +137,11 @@ class Fit:
 def fit(motion: Motion, points: np.ndarray, weight: np.ndarray, spread: float) -> Fit:
     """States with points (n, J, 2) and weight (n, J), a pair a row. spread: of a joint about the offset, in sizes."""
     common = np.sqrt(motion.weight * weight)  # (n, J)
+    scale = 2 * spread**2
     apart = (points - motion.pose) / motion.size[:, None, None]
-    exponent = _squared(apart, _mean(apart, common)) / (2 * spread**2)
+    exponent = _squared(apart, _mean(apart, common)) / scale
     offset = _mean(apart, common * np.exp(-exponent / 4))  # joints in wrong places count less
-    exponent = _squared(apart, offset) / (2 * spread**2)
+    exponent = _squared(apart, offset) / scale
     shape = (common * np.maximum(_AGREES - exponent, -_DISAGREES)).sum(-1)
     joints = common.sum(-1)
     return Fit(offset, _PLACE_NOISE**2 + _JOINT_NOISE**2 / np.maximum(joints, 0.5), shape, joints)

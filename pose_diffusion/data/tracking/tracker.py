@@ -2,7 +2,8 @@
 
 In each frame, detected poses are assigned to the tracks predicted from the frames before, so that the log likelihood ratios
 (`tracking.motion`) of the pairs sum up to the most; a pair whose ratio is below 0 stays apart. A track that has been lost for
-longer than _BRIDGE competes for poses but takes none: who appears near it begins a tracklet. `tracking.linking` then joins
+longer than _BRIDGE competes for poses but takes none: who appears near it begins a tracklet. Poses that are left over may
+continue a track in a sudden movement, where no other track and no other pose is in question. `tracking.linking` then joins
 tracklets, knowing what came before and after the gap. (Huang et al., 'Robust object tracking by hierarchical association of
 detection responses', 2008, have the two steps.)
 
@@ -11,6 +12,8 @@ is taken under which a sample of the frames is the most likely.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -27,7 +30,8 @@ _BRIDGE = (12, 6)
 _COMPETES = (60, 12)
 _COMPETES_ROWS = 3  # of a track that competes when it is lost for longer than _BRIDGE
 # Log likelihood ratios, and lengths in sizes, as in `tracking.motion`:
-_SPREAD = 0.18
+_SPREAD, _WIDE_SPREAD = 0.18, 0.45
+_SUDDEN = 0.04  # standard deviation of a sudden change of velocity, in sizes a unit of time
 _PLACE, _PLACE_WEIGHT = 3.2, 2.5
 _WHOLE = 4.0  # common joints from which on the place has its full weight
 _REACH, _REACH_DEVIATIONS = 3.0, 6.0  # between the middles of poses that may be one person's
@@ -46,8 +50,8 @@ def track(points: np.ndarray, seen: np.ndarray, frame: np.ndarray, confidence: n
     poses = Poses.create(points, seen, confidence, frame)
     scale = _time_scale(poses, frames, counts, step)
     poses = Poses(poses.points, poses.weight, poses.time * scale)
-    tracklet, motion, _ = _tracklets(poses, step * scale)
-    return link(poses, tracklet, motion, step * scale)
+    found = _follow(poses, step * scale)
+    return link(poses, found.tracklet, found.motion, step * scale)
 
 
 def _time_scale(poses: Poses, frames: np.ndarray, counts: np.ndarray, step: float) -> float:
@@ -56,55 +60,105 @@ def _time_scale(poses: Poses, frames: np.ndarray, counts: np.ndarray, step: floa
     sample = frames[first : first + _SAMPLE]
     rows = np.flatnonzero((poses.time >= sample[0]) & (poses.time <= sample[-1]))
     points, weight, time = poses.points[rows], poses.weight[rows], poses.time[rows]
-    ratios = [_tracklets(Poses(points, weight, time * scale), step * scale)[2] for scale in _TIME_SCALES]
+    ratios = [_follow(Poses(points, weight, time * scale), step * scale).ratio for scale in _TIME_SCALES]
     return _TIME_SCALES[int(np.argmax(ratios))]
 
 
-def _tracklets(poses: Poses, step: float) -> tuple[np.ndarray, Motion, float]:
-    """The tracklet of each row, in the order in which they begin; the state after each row; the sum of the ratios.
+@dataclass(frozen=True)
+class _Pairs:
+    """Tracks and poses that agree, as indices of both, with the log likelihood ratio."""
 
-    step: units of time from frame to frame.
+    track: np.ndarray
+    pose: np.ndarray
+    ratio: np.ndarray
+    fit: Fit
+
+    def take(self, rows: np.ndarray) -> _Pairs:
+        return _Pairs(self.track[rows], self.pose[rows], self.ratio[rows], self.fit.take(rows))
+
+
+class _Tracklets:
+    """tracklet: (n,) of each row, numbered in the order in which they begin. motion: the state after each row.
+
+    ratio: the sum of the log likelihood ratios. lost: the row in which each was last seen.
     """
-    least_size = poses.least_size
-    motion = Motion.start(poses, least_size)
+
+    def __init__(self, poses: Poses) -> None:
+        self.poses, self.least_size = poses, poses.least_size
+        self.motion = Motion.start(poses, self.least_size)
+        self.tracklet, self.length = np.zeros(len(poses.time), np.int64), np.ones(len(poses.time), np.int64)
+        self.lost, self.count, self.ratio = np.zeros(0, np.int64), 0, 0.0
+
+    def forget(self, time: float, bridge: float, competes: float) -> None:
+        kept = time - self.poses.time[self.lost] <= np.where(self.length[self.lost] < _COMPETES_ROWS, bridge, competes)
+        self.lost = self.lost[kept]
+
+    def predict(self, time: float, sudden: float = 0.0) -> Motion:
+        state = self.motion.take(self.lost)
+        if sudden:
+            state = replace(state, variance=state.variance + [0, 0, sudden**2])
+        return state.predict(time - self.poses.time[self.lost])
+
+    def extend(self, predicted: Motion, pairs: _Pairs, rows: np.ndarray) -> np.ndarray:
+        """Gives tracks the poses that are paired with them, and returns the other rows."""
+        if not len(pairs.track):
+            return rows
+        old, new = self.lost[pairs.track], rows[pairs.pose]
+        self.tracklet[new], self.length[new] = self.tracklet[old], self.length[old] + 1
+        points, weight = self.poses.points[new], self.poses.weight[new]
+        self.motion.put(new, predicted.take(pairs.track).update(points, weight, pairs.fit, self.least_size))
+        self.ratio += float(pairs.ratio.sum())
+        self.lost = np.delete(self.lost, pairs.track)
+        return np.delete(rows, pairs.pose)
+
+    def begin(self, rows: np.ndarray) -> None:
+        self.tracklet[rows] = np.arange(self.count, self.count + len(rows))
+        self.count += len(rows)
+
+
+def _follow(poses: Poses, step: float) -> _Tracklets:
+    """step: units of time from frame to frame."""
+    found = _Tracklets(poses)
     bridge, competes = (max(units, frames * step) for units, frames in (_BRIDGE, _COMPETES))
-    tracklet, length = np.zeros(len(poses.time), np.int64), np.ones(len(poses.time), np.int64)
-    lost, people, total = np.zeros(0, np.int64), 0, 0.0  # lost: the row in which each was last seen
     order = np.argsort(poses.time, kind="stable")
     for rows in np.split(order, np.flatnonzero(np.diff(poses.time[order])) + 1):
-        elapsed = poses.time[rows[0]] - poses.time[lost]
-        kept = elapsed <= np.where(length[lost] < _COMPETES_ROWS, bridge, competes)
-        lost, elapsed = lost[kept], elapsed[kept]
-        predicted = motion.take(lost).predict(elapsed)
-        before, here, ratio, fits = _assign(predicted, poses, rows)
-        near = elapsed[before] <= bridge
-        before, here, fits = before[near], here[near], fits.take(near)
-        total += float(ratio[near].sum())
-
-        old, new = lost[before], rows[here]
-        tracklet[new], length[new] = tracklet[old], length[old] + 1
-        motion.put(new, predicted.take(before).update(poses.points[new], poses.weight[new], fits, least_size))
-        others = np.delete(rows, here)
-        tracklet[others] = np.arange(people, people + len(others))
-        people += len(others)
-        lost = np.concatenate([np.delete(lost, before), rows])
-    return tracklet, motion, total
+        time = poses.time[rows[0]]
+        found.forget(time, bridge, competes)
+        predicted = found.predict(time)
+        pairs = _assign(_agreeing(predicted, poses, rows, _SPREAD))
+        others = found.extend(predicted, pairs.take(time - poses.time[found.lost[pairs.track]] <= bridge), rows)
+        if len(others) and len(found.lost):
+            predicted = found.predict(time, sudden=_SUDDEN)
+            pairs = _alone(_agreeing(predicted, poses, others, _WIDE_SPREAD))
+            others = found.extend(predicted, pairs.take(time - poses.time[found.lost[pairs.track]] <= step), others)
+        found.begin(others)
+        found.lost = np.concatenate([found.lost, rows])
+    return found
 
 
-def _assign(predicted: Motion, poses: Poses, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, Fit]:
-    """Pairs of states and of `rows`, as indices into both, with their ratio and fit."""
+def _agreeing(predicted: Motion, poses: Poses, rows: np.ndarray, spread: float) -> _Pairs:
+    """Pairs of states and `rows` whose ratio is above 0. spread: of a joint about the offset, in sizes."""
     points, weight = poses.points[rows], poses.weight[rows]
     apart = cdist(middle(predicted.pose, predicted.weight), middle(points, weight))
     reach = predicted.size * (_REACH + _REACH_DEVIATIONS * np.sqrt(predicted.variance[:, 0]))
-    state, row = np.nonzero(apart <= reach[:, None])
-    pair = predicted.take(state)
-    fits = fit(pair, points[row], weight[row], _SPREAD)
-    place = _PLACE + place_ratio(fits.offset, pair.variance[:, 0] + fits.noise)
+    track, pose = np.nonzero(apart <= reach[:, None])
+    near = predicted.take(track)
+    fits = fit(near, points[pose], weight[pose], spread)
+    place = _PLACE + place_ratio(fits.offset, near.variance[:, 0] + fits.noise)
     ratio = fits.shape + _PLACE_WEIGHT * place * np.minimum(1, fits.joints / _WHOLE)
-    good = np.flatnonzero((ratio > 0) & (fits.joints > 0))
-    states, at = np.unique(state[good], return_inverse=True)
-    gain, index = np.zeros((len(states), len(rows))), np.full((len(states), len(rows)), -1)
-    gain[at, row[good]], index[at, row[good]] = ratio[good], good
-    pairs = index[linear_sum_assignment(gain, maximize=True)]
-    pairs = pairs[pairs >= 0]
-    return state[pairs], row[pairs], ratio[pairs], fits.take(pairs)
+    return _Pairs(track, pose, ratio, fits).take((ratio > 0) & (fits.joints > 0))
+
+
+def _assign(pairs: _Pairs) -> _Pairs:
+    """Those of the largest sum in which no track and no pose is twice."""
+    tracks, track = np.unique(pairs.track, return_inverse=True)
+    poses, pose = np.unique(pairs.pose, return_inverse=True)
+    ratio, index = np.zeros((len(tracks), len(poses))), np.full((len(tracks), len(poses)), -1)
+    ratio[track, pose], index[track, pose] = pairs.ratio, np.arange(len(track))
+    chosen = index[linear_sum_assignment(ratio, maximize=True)]
+    return pairs.take(chosen[chosen >= 0])
+
+
+def _alone(pairs: _Pairs) -> _Pairs:
+    """Those whose track and pose are in no other pair."""
+    return pairs.take((np.bincount(pairs.track)[pairs.track] == 1) & (np.bincount(pairs.pose)[pairs.pose] == 1))
