@@ -79,13 +79,14 @@ def test_a_detection_of_one_frame_leaves_the_others_who_they_are() -> None:
 
 @pytest.mark.parametrize("count", range(1, 9))
 def test_a_false_find_of_some_joints_beside_a_person_does_not_take_the_persons_identity(count: int) -> None:
-    """As a detector finds a runner's arm a second time, nearer to where a small find was than to the runner's own."""
+    """A small find twice, 30 pixels apart, is nearer to the runner than to itself in shares of the larger pose."""
     rng = np.random.default_rng(count)
     points, frame, who = walkers((400, 420), frames=20)
     runner = BODY * 2 + [400, 300]
     points = points + (runner - BODY - [400, 300]) + rng.normal(0, 12, points.shape)  # 400 pixels tall
     joints = rng.choice(JOINTS, count, replace=False)
-    finds = [(when, joints, runner[joints] * 0.3 + runner.mean(0) * 0.7 + [60 + when, 0]) for when in (9, 12)]
+    middle = runner[joints].mean(0)
+    finds = [(when, joints, middle + 0.15 * (runner[joints] - middle) + [10 * when - 90, 20]) for when in (9, 12)]
     points, seen, frame, who = add(points, all_seen(points), frame, who, finds)
     found = track(points, seen, frame)
     assert len(np.unique(found[who == 0])) == 1

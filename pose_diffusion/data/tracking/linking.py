@@ -41,9 +41,9 @@ def link(poses: Poses, tracklet: np.ndarray, motion: Motion, step: float) -> np.
         _ratios(ends, beginnings, begin[after] - end[before], before, after)
         for before, after in _candidates(begin, end, length, longest)
     ]
-    before, after, ratio = (np.concatenate(column) for column in zip(*found, strict=True)) if found else ([], [], [])
-    if not len(ratio):
+    if not any(len(ratio) for _, _, ratio in found):
         return tracklet
+    before, after, ratio = (np.concatenate([links[column] for links in found]) for column in range(3))
     person = np.arange(len(length))
     for old, new in zip(*_best(before, after, ratio, len(length)), strict=True):
         person[new] = person[old]
