@@ -17,7 +17,7 @@ track that has long been lost, whose variance is large, would agree with everyth
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -80,11 +80,11 @@ class Motion:
         return Motion(poses.points.copy(), poses.weight.copy(), np.zeros((len(size), 2)), variance, size)
 
     def take(self, rows: np.ndarray) -> Motion:
-        return Motion(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return Motion(self.pose[rows], self.weight[rows], self.velocity[rows], self.variance[rows], self.size[rows])
 
     def put(self, rows: np.ndarray, other: Motion) -> None:
-        for field in fields(self):
-            getattr(self, field.name)[rows] = getattr(other, field.name)
+        self.pose[rows], self.weight[rows] = other.pose, other.weight
+        self.velocity[rows], self.variance[rows], self.size[rows] = other.velocity, other.variance, other.size
 
     def predict(self, elapsed: np.ndarray) -> Motion:
         """elapsed: (n,) units of time."""
@@ -110,15 +110,13 @@ class Motion:
 def predict_variance(variance: np.ndarray, elapsed: np.ndarray) -> np.ndarray:
     """That of `Motion`, (n, 3), after some units of time (n,)."""
     place, cross, velocity = variance.T
-    noise = _ACCELERATION**2
-    return np.stack(
-        [
-            place + 2 * elapsed * cross + elapsed**2 * velocity + noise * elapsed**3 / 3,
-            cross + elapsed * velocity + noise * elapsed**2 / 2,
-            velocity + noise * elapsed,
-        ],
-        axis=1,
-    )
+    noise = _ACCELERATION**2 * elapsed
+    moved = elapsed * velocity
+    after = np.empty_like(variance)
+    after[:, 0] = place + elapsed * (2 * cross + moved + noise * elapsed / 3)
+    after[:, 1] = cross + moved + noise * elapsed / 2
+    after[:, 2] = velocity + noise
+    return after
 
 
 @dataclass(frozen=True)
@@ -167,11 +165,12 @@ def middle(points: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 def _mean(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Of (..., J, 2) over the joints, (..., 2)."""
-    return (values * weight[..., None]).sum(-2) / np.maximum(weight.sum(-1), 1e-30)[..., None]
+    return np.einsum("...jk,...j->...k", values, weight) / np.maximum(weight.sum(-1), 1e-30)[..., None]
 
 
 def _squared(values: np.ndarray, middle: np.ndarray) -> np.ndarray:
-    return ((values - middle[..., None, :]) ** 2).sum(-1)
+    apart = values - middle[..., None, :]
+    return np.einsum("...k,...k->...", apart, apart)
 
 
 def _size(pose: np.ndarray, weight: np.ndarray) -> np.ndarray:

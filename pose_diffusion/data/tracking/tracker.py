@@ -151,10 +151,9 @@ def _agreeing(predicted: Motion, poses: Poses, rows: np.ndarray, spread: float) 
 
 def _assign(pairs: _Pairs) -> _Pairs:
     """Those of the largest sum in which no track and no pose is twice."""
-    tracks, track = np.unique(pairs.track, return_inverse=True)
-    poses, pose = np.unique(pairs.pose, return_inverse=True)
-    ratio, index = np.zeros((len(tracks), len(poses))), np.full((len(tracks), len(poses)), -1)
-    ratio[track, pose], index[track, pose] = pairs.ratio, np.arange(len(track))
+    shape = pairs.track.max(initial=-1) + 1, pairs.pose.max(initial=-1) + 1
+    ratio, index = np.zeros(shape), np.full(shape, -1)
+    ratio[pairs.track, pairs.pose], index[pairs.track, pairs.pose] = pairs.ratio, np.arange(len(pairs.track))
     chosen = index[linear_sum_assignment(ratio, maximize=True)]
     return pairs.take(chosen[chosen >= 0])
 
