@@ -38,10 +38,11 @@ class Scene:
     def seen(self) -> np.ndarray:
         return self.confidence > 0
 
-    def every(self, stride: int) -> Scene:
-        """The frames 0, stride, 2 stride, ..., which keep their numbers."""
+    def every(self, stride: int, renumbered: bool = False) -> Scene:
+        """The frames 0, stride, 2 stride, ..., with these numbers or renumbered 0, 1, 2, ..."""
         rows = self.frame % stride == 0
-        return Scene(self.points[rows], self.confidence[rows], self.frame[rows], self.person[rows])
+        frame = self.frame[rows] // stride if renumbered else self.frame[rows]
+        return Scene(self.points[rows], self.confidence[rows], frame, self.person[rows])
 
 
 def scene(people: int, fps: int, seed: int, seconds: float = 12, hidden_joints: str = "missing") -> Scene:

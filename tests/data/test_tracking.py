@@ -239,7 +239,9 @@ def test_five_hundred_people_are_followed() -> None:
     assert same(track(points, all_seen(points), np.repeat(np.arange(5), 500)), who)
 
 
-def test_poses_of_images_that_are_no_video_are_mostly_people_apart() -> None:
-    rng = np.random.default_rng(7)
+@pytest.mark.parametrize("seed", range(3))
+def test_most_people_of_images_that_are_no_video_are_in_one_frame_alone(seed: int) -> None:
+    """Which is how the archive readers tell that a folder is no video."""
+    rng = np.random.default_rng(seed)
     points = BODY * rng.uniform(0.5, 1.5, (200, 1, 1)) + rng.uniform(0, 5000, (200, 1, 2))
-    assert len(np.unique(track(points, all_seen(points), np.repeat(np.arange(20), 10)))) > 150
+    assert (np.bincount(track(points, all_seen(points), np.repeat(np.arange(20), 10))) == 1).mean() > 0.6

@@ -16,9 +16,9 @@ from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from pose_diffusion.data.tracking.motion import Motion, Poses, fit, middle, place_and_velocity_ratio, predict_variance
 
-_LONGEST_GAP = (150, 8)  # the longer of units of time and of frames
-_ROWS = 25  # of a tracklet that tell about its beginning
-# Log likelihood ratios, and lengths in sizes, as in `tracking.motion`:
+_LONGEST_GAP = (150, 8)  # the longer of units of time, here 6 s, and of frames
+_ROWS = 8  # of a tracklet that tell about its beginning; more tell no more
+# Log likelihood ratios, and lengths in sizes, chosen as those of `tracking.motion`:
 _SPREAD = 0.45  # wider than from frame to frame: a posture changes during a gap
 _PLACE, _PLACE_WEIGHT = 5.1, 2.3
 _REACH, _REACH_DEVIATIONS = 3.0, 7.0

@@ -22,14 +22,14 @@ from dataclasses import dataclass
 import numpy as np
 
 # Lengths in sizes: the root mean square distance of the joints from their middle, 0.45 m for a standing adult. Times in units
-# of about 1/25 s. All were chosen on the scenes of benchmarks/crowd_scenes.py, seeds 0 and 1.
+# of about 1/25 s. All were chosen on scenes of benchmarks/crowd_scenes.py, seeds 0, 1 and 10 to 15.
 _PLACE_NOISE = 0.042  # standard deviation of a detected pose as a whole
 _JOINT_NOISE = 0.14  # the same for one of its joints
 _FIRST_VELOCITY = 0.075  # standard deviation of a velocity that is not known
 _ACCELERATION = 0.0054  # standard deviation of the change of velocity in a unit of time
 _LEAST_SIZE = 0.3  # share of the recording's median: few joints span less than the person
 _NO_SIZE = 0.05  # share of the diagonal of all points, for people of one joint or one place
-_UNSEEN = 0.8  # what is left of a joint's weight after each detection without it
+_UNSEEN = 0.8  # of a joint's weight is left after each detection without the joint
 _LEAST_WEIGHT = 0.05  # of a joint that is seen
 _AGREES, _DISAGREES = 2.1, 1.5  # a and b
 

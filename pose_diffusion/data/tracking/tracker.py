@@ -1,14 +1,16 @@
-"""People followed from frame to frame in two steps: tracklets that are sure, then tracklets joined over the gaps.
+"""People followed from frame to frame in two steps: tracklets, then tracklets joined over the gaps.
 
-In each frame, detected poses are assigned to the tracks predicted from the frames before, so that the log likelihood ratios
-(`tracking.motion`) of the pairs sum up to the most; a pair whose ratio is below 0 stays apart. A track that has been lost for
-longer than _BRIDGE competes for poses but takes none: who appears near it begins a tracklet. Poses that are left over may
-continue a track in a sudden movement, where no other track and no other pose is in question. `tracking.linking` then joins
-tracklets, knowing what came before and after the gap. (Huang et al., 'Robust object tracking by hierarchical association of
-detection responses', 2008, have the two steps.)
+The two steps are those of Huang et al., 'Robust object tracking by hierarchical association of detection responses' (2008).
 
-Nobody says how many frames a second there are, and it matters how far people move in one: of several time scales, the one
-is taken under which a sample of the frames is the most likely.
+1. In each frame, detected poses are assigned to the tracks predicted from the frames before, so that the sum of the log
+   likelihood ratios of the pairs (`tracking.motion`) is the largest (Kuhn and Munkres). A pair whose ratio is below 0 stays
+   apart. A track that has been lost for longer than _BRIDGE takes part in the assignment, but the pose that it gets begins a
+   new tracklet. A pose that is left over may continue a track in a sudden movement, where no other track and no other pose
+   is near enough.
+2. `tracking.linking` joins tracklets, with what is known before and after each gap.
+
+Files do not say how many frames they have a second, and how far people move in a frame depends on it. So a sample of the
+frames is followed with several time scales, and the one with the largest sum of ratios is taken.
 """
 
 from __future__ import annotations
@@ -23,25 +25,26 @@ from pose_diffusion.data.tracking.linking import link
 from pose_diffusion.data.tracking.motion import Fit, Motion, Poses, fit, middle, place_ratio
 
 MAX_PEOPLE = 500  # in a frame who can be followed: memory grows with the square
-_TIME_SCALES = (1.0, 1.5, 2.5, 4.0)  # units of time a frame
+_TIME_SCALES = (1.0, 1.7, 3.0, 5.0)  # units of time a frame: 25 to 5 frames a second; a smaller one loses crowds at 25
 _SAMPLE = 60  # frames on which the time scale is chosen
-# The longer of units of time and of frames:
+# How long a track that is lost may take a pose, and how long it takes part: the longer of units of time and of frames.
 _BRIDGE = (12, 6)
 _COMPETES = (60, 12)
-_COMPETES_ROWS = 3  # of a track that competes when it is lost for longer than _BRIDGE
-# Log likelihood ratios, and lengths in sizes, as in `tracking.motion`:
-_SPREAD, _WIDE_SPREAD = 0.18, 0.45
+_COMPETES_ROWS = 3  # a track of fewer rows, maybe a false find, takes no part after _BRIDGE
+# Log likelihood ratios, and lengths in sizes, chosen as those of `tracking.motion`:
+_SPREAD, _WIDE_SPREAD = 0.18, 0.45  # of a joint about the predicted pose: from frame to frame, in a sudden movement
 _SUDDEN = 0.04  # standard deviation of a sudden change of velocity, in sizes a unit of time
 _PLACE, _PLACE_WEIGHT = 3.2, 2.5
-_WHOLE = 4.0  # common joints from which on the place has its full weight
 _REACH, _REACH_DEVIATIONS = 3.0, 6.0  # between the middles of poses that may be one person's
 
 
 def track(points: np.ndarray, seen: np.ndarray, frame: np.ndarray, confidence: np.ndarray | None = None) -> np.ndarray:
     """The number of the person in each row, in the order in which people appear, (n,) int64.
 
-    points: (n, J, 2) pixels. seen: (n, J) bool, at least one in a row. frame: (n,) ints, rows in any order. confidence:
-    (n, J), where known; between 0 and 1 it weights the joints. Where no frame has two people there is one, wherever they are.
+    points: (n, J, 2) pixels; places of joints that are not seen do not matter. seen: (n, J) bool, at least one in a row.
+    frame: (n,) ints, the video's or the images' numbers, rows in any order. confidence: (n, J) from 0 to 1, where known, by
+    which joints count less. A false find is a person too, of few rows. Where no frame has two people there is one, wherever
+    they are. Who comes back after about six seconds, or far from where they went, is another person.
     """
     frames, counts = np.unique(frame, return_counts=True)
     if counts.max(initial=0) <= 1:
@@ -144,8 +147,7 @@ def _agreeing(predicted: Motion, poses: Poses, rows: np.ndarray, spread: float) 
     track, pose = np.nonzero(apart <= reach[:, None])
     near = predicted.take(track)
     fits = fit(near, points[pose], weight[pose], spread)
-    place = _PLACE + place_ratio(fits.offset, near.variance[:, 0] + fits.noise)
-    ratio = fits.shape + _PLACE_WEIGHT * place * np.minimum(1, fits.joints / _WHOLE)
+    ratio = fits.shape + _PLACE_WEIGHT * (_PLACE + place_ratio(fits.offset, near.variance[:, 0] + fits.noise))
     return _Pairs(track, pose, ratio, fits).take((ratio > 0) & (fits.joints > 0))
 
 
