@@ -63,8 +63,9 @@ def _table(people: int, seeds: int, trackers: dict[str, Tracker]) -> None:
             time_ms = 1000 * sum(seconds) / sum(len(np.unique(one.frame)) for one in scenes)
             counts = f"{total.switches} | {total.fragments} | {total.taken}"
             print(f"| {rate} | {name} | {counts} | {total.idf1:.1%} | {min(idf1[-1]):.1%} | {time_ms:.2f} |", flush=True)
-        worse += [f"{rate}, seed {seed}, {detector}: {ours:.1%}, other {theirs:.1%}"
-                  for (seed, detector), theirs, ours in zip(names, idf1[0], idf1[-1], strict=True) if ours < theirs]  # fmt: skip
+        for (seed, detector), theirs, ours in zip(names, idf1[0], idf1[-1], strict=True):
+            if ours < theirs:
+                worse.append(f"{rate}, seed {seed}, {detector}: {ours:.1%}, other {theirs:.1%}")
     if len(trackers) > 1:
         print("\nlower IDF1 in " + ("; ".join(worse) or "no scene"), flush=True)
 
