@@ -39,7 +39,7 @@ def main() -> None:
     for people in options.people:
         _table(people, options.seeds, trackers)
     if options.cost:
-        long = _there_and_back(scene(10, 25, _FIRST_SEED), options.cost)
+        long = there_and_back(scene(10, 25, _FIRST_SEED), options.cost)
         print(f"\n{options.cost} frames with {len(long.frame) / options.cost:.1f} detections each")
         for name, tracker in trackers.items():
             print(f"{name}: {_timed(tracker, long)[1]:.2f} s")
@@ -90,7 +90,7 @@ def _scored(tracker: Tracker, given: Scene) -> tuple[Identity, float]:
     return identity(given.person, given.frame, tracks), seconds
 
 
-def _there_and_back(given: Scene, frames: int) -> Scene:
+def there_and_back(given: Scene, frames: int) -> Scene:
     """A scene of any length: forwards and backwards in turn, so that nobody's path breaks off."""
     length = int(given.frame.max()) + 1
     parts = []

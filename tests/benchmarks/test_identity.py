@@ -2,6 +2,7 @@ import numpy as np
 
 from benchmarks.crowd_scenes import FALSE_FIND, scene
 from benchmarks.identity import Identity, identity
+from benchmarks.tracking import there_and_back
 
 PERSON, FRAME = np.repeat([0, 1], 10), np.tile(np.arange(10), 2)
 
@@ -43,3 +44,12 @@ def test_a_scene_has_its_people_and_false_finds_once_a_frame_and_is_the_same_aga
     pairs = np.stack([made.frame, made.person])[:, made.person >= 0]
     assert len(np.unique(pairs, axis=1).T) == pairs.shape[1]
     assert made.seen.any(1).all()
+
+
+def test_a_scene_played_there_and_back_has_every_frame_and_mirrors_itself() -> None:
+    made = scene(2, 25, 0, seconds=2)
+    long = there_and_back(made, 120)
+    length = int(made.frame.max()) + 1
+    assert set(long.frame.tolist()) <= set(range(120)) and long.frame.max() > 110
+    at_the_turn = [np.sort(long.points[long.frame == frame].ravel()) for frame in (length - 1, length)]
+    assert np.array_equal(*at_the_turn)
