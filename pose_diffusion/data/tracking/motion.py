@@ -29,7 +29,7 @@ _FIRST_VELOCITY = 0.075  # standard deviation of a velocity that is not known
 _ACCELERATION = 0.0054  # standard deviation of the change of velocity in a unit of time
 _LEAST_SIZE = 0.3  # share of the recording's median: few joints span less than the person
 _NO_SIZE = 0.05  # share of the diagonal of all points, for people of one joint or one place
-_UNSEEN = 0.8  # of a joint's weight is left after each detection without the joint
+_UNSEEN = 0.8  # of a joint's weight is left after each detection without it: a copy of ever other joints is no whole person
 _LEAST_WEIGHT = 0.05  # of a joint that is seen
 _AGREES, _DISAGREES = 2.1, 1.5  # a and b
 
