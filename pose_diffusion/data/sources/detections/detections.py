@@ -35,7 +35,8 @@ class Detections:
     confidence. frame: (n,) ints. person: (n,) names, the same in all frames, None where the file does not tell people apart.
     size: (n, 2) or (2,) image width and height, None where the file does not say. image: (n,) image file names, where the
     file has them. empty: frames without a person. unit: what x and y are, pixels or shares of the image from 0 to 1 or from
-    -1 to 1. extrapolates: whether the tool places joints that it does not see, also outside the image. wrong: why the recording cannot be used, where its reader has found that; the rest may be anything then.
+    -1 to 1. extrapolates: whether the tool places joints that it does not see, also outside the image. wrong: why the
+    recording cannot be used, where its reader has found that; the rest may be anything then.
     """
 
     where: str

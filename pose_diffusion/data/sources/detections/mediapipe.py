@@ -31,6 +31,9 @@ from pose_diffusion.runtime.executor import Executor
 
 _JOINTS = len(MEDIAPIPE_33.joints)
 _HIPS = [MEDIAPIPE_33.joints.index(f"{side} hip") for side in ("left", "right")]
+_LARGEST = 1e6  # pixels, beyond which numbers are refused later
+_FACE = 11  # landmarks, which come first
+_FACE_SHARE = 0.7  # of the size of a person, which no face has
 _AT_THE_HIPS = 0.02  # of the image: how far from 0, 0 the middle of the hips lies in world landmarks
 
 FORMATS = (
@@ -119,4 +122,18 @@ def _in_picture(found: Detections) -> Detections:
             f"{found.where}: the middle of the hips lies at 0, 0: world landmarks, or coordinates that were centred; "
             "give pose_landmarks, whose x and y are shares of the image"
         )
+    if _face_is_apart(found.points):
+        raise InputError(
+            f"{found.where}: eyes, ears and mouth lie as far apart as the whole body; expected MediaPipe's {_JOINTS} landmarks "
+            "in their order"
+        )
     return replace(found, unit=pixels_or_shares(found.points), extrapolates=True)
+
+
+def _face_is_apart(points: np.ndarray) -> bool:
+    """Whether the landmarks 0 to 10 of most people are spread as all 33 are, as where a table has other numbered points."""
+    whole = points[((points[..., 2] > 0) & (abs(points) < _LARGEST).all(-1)).all(1)][..., :2]  # (whole people, 33, 2)
+    if not len(whole):
+        return False
+    face, body = (np.linalg.norm(np.ptp(some, axis=1), axis=-1) for some in (whole[:, :_FACE], whole))
+    return bool(np.median(face / np.maximum(body, 1e-12)) > _FACE_SHARE)

@@ -24,7 +24,6 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import MEDIAPIPE_33
 
 log = logging.getLogger(__name__)
-_SHOWN = 6  # columns in an error
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,9 @@ def read(path: str, name: str) -> list[Detections]:
     present = table_file.header(path)
     found = columns_of(present)
     if found is None:
-        shown = ", ".join(present[:_SHOWN]) + (f" and {len(present) - _SHOWN} more" if len(present) > _SHOWN else "")
         expected = "nose_x, nose_y, ..., landmark_0_x, ... or x1, y1, ... of all 33 landmarks, or a row a landmark"
         raise InputError(
-            f"{path}: columns {shown}; expected {expected} (frame, landmark_id, x, y); rename them, or name joints as "
+            f"{path}: columns {columns.listed(present)}; expected {expected} (frame, landmark_id, x, y); rename them, or name joints as "
             "<joint>_x, <joint>_y beside 'frame' for prepare.source=table"
         )
     table = _load(path, found)
@@ -140,7 +138,7 @@ def _places(path: str, table: pa.Table, found: LandmarkColumns) -> np.ndarray:
         if place is None:
             row = int(np.argmax(codes == number))
             expected = f"expected 0 to {JOINTS - 1} or a name such as 'left_hip'"
-            raise InputError(f"{path}: row {row}, column '{found.landmark_id}': {distinct[number][:40]!r}, {expected}")
+            raise InputError(f"{path}: row {row}, column '{found.landmark_id}': '{distinct[number][:40]}', {expected}")
     return np.array(places, np.int64)[codes]
 
 
@@ -161,7 +159,7 @@ def _frames(path: str, table: pa.Table, found: LandmarkColumns) -> np.ndarray:
         numbers = [parsing.frame_number(name, f"{path}: column '{found.image}'") for name in distinct]
         if len(set(numbers)) < len(numbers):
             same = next(name for name, number in zip(distinct, numbers, strict=True) if numbers.count(number) > 1)
-            raise InputError(f"{path}: column '{found.image}': two names have the number of {same!r}; add a column 'frame'")
+            raise InputError(f"{path}: column '{found.image}': two names have the number of '{same}'; add a column 'frame'")
         return np.array(numbers, np.int64)[codes]
     return np.arange(table.num_rows)
 
@@ -188,7 +186,7 @@ def _recordings(path: str, name: str, people: _People, size: np.ndarray | None) 
         images = keys.get("image")
         if images is not None and len(set(frame[rows].tolist())) < len(rows) and "person" not in keys:
             twice = next(image for image in images[rows].tolist() if (images[rows] == image).sum() > 1)
-            raise InputError(f"{path}: image {twice!r} is there twice; expected a column 'person', or one row an image")
+            raise InputError(f"{path}: image '{twice}' is there twice; expected a column 'person', or one row an image")
         recordings.append(
             Detections(
                 where=path if len(set(videos.tolist())) == 1 else f"{path}: {video}",

@@ -104,7 +104,9 @@ def recognise(sample: Sample) -> Seen | None:
 def _read(inputs: Inputs, settings: ArchiveConfig, item: tuple[str, dict[int, str]]) -> list[Detections]:
     """The files of one name: a recording, and one more for each JSON file among them that is a whole video."""
     video, frames = item
-    name = inputs.stem(video).removeprefix("labels/").replace("/labels/", "/").strip("_") or "video"
+    alone = inputs.path in frames.values()
+    name = video.rpartition("/")[2] if alone else inputs.stem(video).removeprefix("labels/").replace("/labels/", "/")
+    name = name.strip("_") or "video"
     if next(iter(frames.values())).lower().endswith(".txt"):
         return [_labels(video, name, frames, settings)]
     found, one = [], _Recording()

@@ -155,7 +155,9 @@ def _points(settings: TableConfig, path: str, table: pa.Table) -> tuple[Layout, 
     candidates = _CANDIDATES if settings.layout == "auto" else (LAYOUTS[settings.layout],)
     match = by_names([simplified(prefix) for prefix in prefixes], candidates)
     if match is None:
-        raise InputError(f"{path}: no columns '<joint>_x' for all joints of {' or '.join(c.name for c in candidates)}")
+        wanted = " or ".join(layout.name for layout in candidates)
+        there = columns.listed(prefixes) or "none"
+        raise InputError(f"{path}: no columns '<joint>_x' for all joints of {wanted}; there are those of {there}")
     layout, places = match
     points = np.empty((table.num_rows, len(places), 3), np.float32)
     for number, place in enumerate(places):

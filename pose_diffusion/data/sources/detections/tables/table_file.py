@@ -139,7 +139,7 @@ def _csv_header(file: Any) -> tuple[list[str], str]:
     if not line.strip():
         raise ValueError("its first line is empty")
     delimiter = max(",;\t", key=line.count)
-    return next(csv.reader([line], delimiter=delimiter)), delimiter
+    return next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter, strict=True)), delimiter
 
 
 def _line_blocks(file: Any, block_bytes: int) -> Iterator[bytes]:
