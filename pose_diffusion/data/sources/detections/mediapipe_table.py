@@ -41,11 +41,10 @@ def read(path: str, name: str) -> list[Detections]:
     present = table_file.header(path)
     found = columns_of(present)
     if found is None:
-        expected = "nose_x, nose_y, ..., landmark_0_x, ... or x1, y1, ... of all 33 landmarks, or a row a landmark"
-        raise InputError(
-            f"{path}: columns {columns.listed(present)}; expected {expected} (frame, landmark_id, x, y); rename them, or name joints as "
-            "<joint>_x, <joint>_y beside 'frame' for prepare.source=table"
-        )
+        wide = "nose_x, nose_y, ..., landmark_0_x, ... or x1, y1, ... of all 33 landmarks"
+        long = "frame, landmark_id, x, y with a row a landmark"
+        way = "rename them, or name joints as <joint>_x, <joint>_y beside 'frame' for prepare.source=table"
+        raise InputError(f"{path}: columns {columns.listed(present)}; expected {wide}, or {long}; {way}")
     table = _load(path, found)
     people = _long(path, table, found) if found.landmark else _wide(path, table, found)
     if not found.frame and not found.image:

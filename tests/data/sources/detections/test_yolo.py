@@ -8,12 +8,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from archive_files import HEIGHT, WIDTH, label_line, people, sequences, source_of, write_json, yolo_labels, yolo_people
 
 from pose_diffusion.data.sequence import PoseSequence
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, COCO_18, LAYOUTS
 from pose_diffusion.geometry.skeleton import JOINTS
+from tests.data.sources.detections.archive_files import (
+    HEIGHT,
+    WIDTH,
+    label_line,
+    people,
+    sequences,
+    source_of,
+    write_json,
+    yolo_labels,
+    yolo_people,
+)
 
 SIZE = [WIDTH, HEIGHT]
 ONE = people(COCO_17, frames=4, count=1)
@@ -146,7 +156,7 @@ GOOD = label_line(ONE[0, 0]).split()
         (" ".join(["0", "320", "240", "100", "300", *GOOD[5:]]), "line 1: a box .*expected shares of the image"),
         (" ".join([*GOOD, "3.5"]), "line 1: 3.5 behind the joints, expected a confidence"),
         (" ".join([*GOOD, "0.5", "2.5"]), "line 1: 2.5 at the end, expected a track id"),
-        (" ".join([*GOOD, "0.5", "2", "1"]), "line 1: 59 numbers, expected"),
+        (" ".join([*GOOD, "0.5", "2", "1", "0"]), "line 1: 60 numbers, expected"),
         ("hello", "v_1.txt: line 1: expected numbers alone"),
     ],
 )
