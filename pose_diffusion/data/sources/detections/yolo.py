@@ -93,7 +93,10 @@ def recognise(sample: Sample) -> Seen | None:
         count = yolo_labels.looks_like_labels(sample.text.splitlines())
         return Seen("YOLO pose labels", f"lines of {count} numbers: class, box, keypoints") if count else None
     content = sample.json if isinstance(sample.json, list) else []
-    frames = [_as_json(entry, sample.path) for entry in content[:_LOOKED_AT]]
+    try:
+        frames = [_as_json(entry, sample.path) for entry in content[:_LOOKED_AT]]
+    except InputError:  # texts of another kind
+        return None
     entry = next(iter(dicts(frames) or [one for frame in frames for one in dicts(frame)]), {})
     keypoints = entry.get("keypoints")
     if isinstance(keypoints, dict) and {"x", "y"} <= set(keypoints):
@@ -130,7 +133,11 @@ def _read(inputs: Inputs, settings: ArchiveConfig, item: tuple[str, dict[int, st
 
 def _as_json(entry: Any, path: str) -> Any:
     """An entry as it is, or what it says where it is the text that to_json() returned."""
-    return parsing.json_of(entry.encode(), path) if isinstance(entry, str) and entry.lstrip()[:1] == "[" else entry
+    return (
+        parsing.json_of(entry.encode("utf-8", "replace"), path)
+        if isinstance(entry, str) and entry.lstrip()[:1] == "["
+        else entry
+    )
 
 
 def _add_people(recording: _Recording, frame: int, people: Any, where: str) -> None:

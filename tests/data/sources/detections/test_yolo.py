@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from pose_diffusion.data.sequence import PoseSequence
+from pose_diffusion.data.sources.detections import yolo
+from pose_diffusion.data.sources.sample import look
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, COCO_18, LAYOUTS
 from pose_diffusion.geometry.skeleton import JOINTS
@@ -231,6 +233,8 @@ def _changed(**changes: object) -> list:
         ({"frames": []}, "expected a list of people, or of frames with people, got dict"),
         ([[], [7]], "frame 1, person 0: expected a key 'keypoints', got int"),
         ([], "no person in any frame"),
+        (["[{"], "v.json: not JSON, line 1"),
+        (["[\ud800]"], "v.json: not JSON, line 1"),
     ],
 )
 def test_json_of_another_form_is_refused(tmp_path: Path, content: object, message: str) -> None:
@@ -242,3 +246,8 @@ def test_json_of_another_form_is_refused(tmp_path: Path, content: object, messag
 def test_json_people_of_different_models_are_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "v.json", [yolo_people(ONE[0]), yolo_people(people(COCO_18, frames=1, count=1)[0])])
     assert "people of 17 and 18 keypoints; expected one model's" in refused(tmp_path)
+
+
+def test_texts_that_are_no_json_are_not_recognised(tmp_path: Path) -> None:
+    write_json(tmp_path / "v.json", ["[1] a note", "[2"])
+    assert yolo.recognise(look(str(tmp_path / "v.json"))) is None
