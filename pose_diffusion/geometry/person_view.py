@@ -172,10 +172,10 @@ def _towards(ray: Tensor) -> Tensor:
 
 
 def _rotate(rotation: Tensor, points: Tensor) -> Tensor:
-    """Points (..., N, 3) by rotations (..., 3, 3), all the dimensions before N given. Written out: a matrix product would be
-    rounded to TF32 or bfloat16 where those are on, and gains nothing at this size.
+    """Points (..., 3) by rotations (..., 3, 3). Written out: a matrix product would be rounded to TF32 or bfloat16 where
+    those are on, and gains nothing at this size.
     """
-    return (rotation[..., None, :, :] * points[..., None, :]).sum(-1)
+    return (rotation * points[..., None, :]).sum(-1)
 
 
 def _on_plane(rays: Tensor) -> Tensor:
@@ -208,8 +208,8 @@ def _speed(rotation: Tensor, torso: Tensor, size: Tensor, time: Tensor, valid: T
     gap = time.diff(dim=1)  # (B, T - 1)
     linked = valid[:, 1:] & valid[:, :-1] & (gap.abs() > 1e-6)
     per_second = (linked / torch.where(linked, gap, 1))[..., None] / size[:, None, None]
-    ahead = _on_plane(_rotate(rotation[:, :-1], torso[:, 1:, None])[:, :, 0]) * per_second
-    behind = -_on_plane(_rotate(rotation[:, 1:], torso[:, :-1, None])[:, :, 0]) * per_second
+    ahead = _on_plane(_rotate(rotation[:, :-1], torso[:, 1:])) * per_second
+    behind = -_on_plane(_rotate(rotation[:, 1:], torso[:, :-1])) * per_second
     pad = torch.nn.functional.pad
     count = pad(linked, (0, 1)).to(torso.dtype) + pad(linked, (1, 0)).to(torso.dtype)
     total = pad(ahead, (0, 0, 0, 1)) + pad(behind, (0, 0, 1, 0))

@@ -12,13 +12,15 @@ class Draws:
     """Tensors (B, *shape), B and type and device as those of `like`. Without a generator PyTorch's own is used."""
 
     def __init__(self, like: Tensor, generator: torch.Generator | None) -> None:
-        self._clips, self._options = len(like), {"generator": generator, "device": like.device, "dtype": like.dtype}
+        self._like, self._generator = like, generator
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        return low + (high - low) * torch.rand((self._clips, *shape), **self._options)
+        return low + (high - low) * torch.rand(
+            self._shape(shape), generator=self._generator, device=self._like.device, dtype=self._like.dtype
+        )
 
     def normal(self, *shape: int) -> Tensor:
-        return torch.randn((self._clips, *shape), **self._options)
+        return torch.randn(self._shape(shape), generator=self._generator, device=self._like.device, dtype=self._like.dtype)
 
     def log_uniform(self, low: float, high: float) -> Tensor:
         return self.uniform(low=math.log(low), high=math.log(high)).exp()
@@ -27,8 +29,7 @@ class Draws:
         """A normal distribution cut off outside low to high, by the inverse of its distribution function."""
         if deviation == 0:
             return self.uniform(low=mean, high=mean)
-        bounds = (math.erf((bound - mean) / deviation / math.sqrt(2)) for bound in (low, high))
-        least, most = bounds
+        least, most = (math.erf((bound - mean) / deviation / math.sqrt(2)) for bound in (low, high))
         return (mean + deviation * math.sqrt(2) * self.uniform(low=least, high=most).erfinv()).clamp(low, high)
 
     def spans(self, time: Tensor, valid: Tensor, seconds: float, *shape: int) -> Tensor:
@@ -42,3 +43,6 @@ class Draws:
         passed = time - time.gather(1, start)
         length = self.uniform(1, *shape).clamp_min(1e-6).log() * -seconds
         return (passed >= 0) & (passed <= length)
+
+    def _shape(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (len(self._like), *shape)
