@@ -136,7 +136,7 @@ def _camera(
 def _moved_detections(old: ClipBatch, new: ClipBatch, scale: Tensor) -> Tensor:
     """The mixtures (B, T, 17, K, 5) of the old clips before the new cameras."""
     before, after = old.intrinsic[:, None, None, None], new.intrinsic[:, None, None, None]
-    ratio = (scale[:, None] * _depth(old.root_3d) / _depth(new.root_3d))[:, :, None, None]  # (B, T, 1, 1, 1)
+    ratio = (scale[:, None, None] * _depth(old.root_3d) / _depth(new.root_3d))[:, :, None, None]  # (B, T, 1, 1, 1)
     weight, mean, sigma = old.mixture.split((1, 2, 2), -1)
     if mean.is_cuda or bool(before[..., 4:].any()):  # see `person_view`
         mean = undistort(mean, before)
