@@ -173,9 +173,10 @@ def _towards(ray: Tensor) -> Tensor:
 
 def _rotate(rotation: Tensor, points: Tensor) -> Tensor:
     """Points (..., 3) by rotations (..., 3, 3). Written out: a matrix product would be rounded to TF32 or bfloat16 where
-    those are on, and gains nothing at this size.
+    those are on, and a sum over nine products of each point takes twenty times as long.
     """
-    return (rotation * points[..., None, :]).sum(-1)
+    x, y, z = points.split(1, -1)
+    return rotation[..., 0] * x + rotation[..., 1] * y + rotation[..., 2] * z
 
 
 def _on_plane(rays: Tensor) -> Tensor:

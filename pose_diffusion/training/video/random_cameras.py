@@ -162,7 +162,8 @@ def _depth(points: Tensor) -> Tensor:
 
 def _rotate(rotation: Tensor, points: Tensor) -> Tensor:
     """Points (..., 3) by rotations (..., 3, 3); no matrix product, which may be rounded to TF32 (see `person_view`)."""
-    return (rotation * points[..., None, :]).sum(-1)
+    x, y, z = points.split(1, -1)
+    return rotation[..., 0] * x + rotation[..., 1] * y + rotation[..., 2] * z
 
 
 def _product(first: Tensor, second: Tensor) -> Tensor:
