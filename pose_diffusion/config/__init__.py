@@ -26,6 +26,7 @@ from pose_diffusion.config.sources import (
     MpiInf3dhpConfig,
     OpenPoseConfig,
     SyntheticConfig,
+    TableConfig,
 )
 from pose_diffusion.config.train import TrainConfig
 from pose_diffusion.config.tune import TuneConfig
@@ -56,6 +57,7 @@ __all__ = [
     "Section",
     "SourceName",
     "SyntheticConfig",
+    "TableConfig",
     "TrainConfig",
     "TuneConfig",
 ]
@@ -78,7 +80,8 @@ class Config(Section):
     videopose3d: ArchiveConfig = ArchiveConfig()
     deeplabcut: DeepLabCutConfig = DeepLabCutConfig()
     sleap: DeepLabCutConfig = DeepLabCutConfig()
-    table: ArchiveConfig = ArchiveConfig()
+    yolo: ArchiveConfig = ArchiveConfig()
+    table: TableConfig = TableConfig()
     bvh: BvhConfig = BvhConfig()
     asf_amc: AsfAmcConfig = AsfAmcConfig()
     mpi_inf_3dhp: MpiInf3dhpConfig = MpiInf3dhpConfig()

@@ -20,6 +20,7 @@ SourceName = Literal[
     "videopose3d",
     "deeplabcut",
     "sleap",
+    "yolo",
     "table",
     "bvh",
     "asf_amc",

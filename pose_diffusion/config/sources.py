@@ -79,6 +79,11 @@ class OpenPoseConfig(ArchiveConfig):
     """What --keypoint_scale wrote: pixels (0 to 2), shares of the image from 0 to 1 (3), or from -1 to 1 (4)."""
 
 
+class TableConfig(ArchiveConfig):
+    coordinates: Literal["pixels", "unit", "symmetric"] = "pixels"
+    """What x and y are: pixels, shares of the image's width and height from 0 to 1 (unit), or from -1 to 1 (symmetric)."""
+
+
 class DeepLabCutConfig(ArchiveConfig):
     joints: dict[str, str] = {}
     """Joints of a layout that are other names in the file, as {left hip: hip_L, left ear: head}."""

@@ -26,9 +26,9 @@ from pose_diffusion.data.sources.detections import (
     mediapipe,
     mmpose,
     openpose,
-    recognisers,
     sleap,
     videopose3d,
+    yolo,
 )
 from pose_diffusion.data.sources.detections.tables import table
 from pose_diffusion.data.sources.file_format import FileFormat
@@ -63,6 +63,7 @@ SOURCES: dict[SourceName, SourceModule] = {
     "videopose3d": videopose3d,
     "deeplabcut": deeplabcut,
     "sleap": sleap,
+    "yolo": yolo,
     "table": table,
     "bvh": bvh,
     "asf_amc": asf_amc,
@@ -109,5 +110,5 @@ def resolve(config: Config) -> tuple[Config, Recognition | None]:
 
 
 def all_recognisers() -> dict[str, recognise.Recogniser]:
-    """Of each kind of file that is known, whether or not a source reads it."""
-    return recognisers.RECOGNISERS | {name: module.recognise for name, module in SOURCES.items()}
+    """What tells each source's files, by its name."""
+    return {name: module.recognise for name, module in SOURCES.items()}

@@ -42,7 +42,8 @@ def _json(sample: Sample) -> Seen | None:
         way = "one image's people without image_id; put them in one list with {image_id: frame's number} added to each"
         return Seen("OpenPifPaf predictions", "a list of {keypoints, bbox, score, category_id}", way)
     people = content[0] if isinstance(content, list) and content and isinstance(content[0], list) else []
-    if "keypoints" in next(iter(dicts(people)), entry):
+    keypoints = next(iter(dicts(people)), entry).get("keypoints")
+    if keypoints is not None and not isinstance(keypoints, dict):  # a mapping x, y, visible is YOLO's
         return Seen("keypoints in a form of one's own", "entries with 'keypoints'", f"no tool's form; {ONE_TABLE}")
     return None
 

@@ -39,7 +39,18 @@ def auto(path: Path | str, source: str = "auto") -> Config:
     """The config of an input with the keys that no file states, for each source."""
     archives = {
         name: SIZE
-        for name in ("coco", "openpose", "alphapose", "mmpose", "mediapipe", "table", "videopose3d", "deeplabcut", "sleap")
+        for name in (
+            "coco",
+            "openpose",
+            "alphapose",
+            "mmpose",
+            "mediapipe",
+            "table",
+            "videopose3d",
+            "deeplabcut",
+            "sleap",
+            "yolo",
+        )
     }
     prepare = {"source": source, "input": str(path), "test_subjects": ["S9", *(f"TS{n}" for n in range(1, 7))]}
     return loading.from_dict({"prepare": prepare, **archives, **NEEDED})
@@ -156,8 +167,7 @@ def test_files_of_no_tool_beside_those_of_one_do_not_matter(tmp_path: Path, writ
         ("a.json", b'{"instance_info": [{"frame_id": 1, "instances": [{"keypoints": [[1, 2, 3]]}]}]}', "a 3D result"),
         ("a.csv", b"nose_x,nose_y,left_eye_x,left_eye_y,right_eye_x,right_eye_y,left_ear_x,left_ear_y,"
                   b"right_ear_x,right_ear_y\n" + b"1," * 9 + b"1\n", "no column 'frame'"),
-        ("a.csv", b"Frame,LandmarkID,X,Y\n0,0,0.1,0.2\n", "MediaPipe landmarks .*not read; save an .npy"),
-        ("a.csv", ",".join(f"x{n},y{n},z{n},v{n}" for n in range(1, 34)).encode(), "MediaPipe landmarks .*33 landmarks"),
+        ("a.csv", ",".join(f"x{n},y{n},z{n},v{n}" for n in range(1, 46)).encode(), "the numbers do not say which joints"),
         ("a.csv", b"frame,x0,y0,x1,y1,x2,y2,x3,y3,x4,y4\n", "the numbers do not say which joints"),
     ],
 )  # fmt: skip

@@ -20,6 +20,9 @@ from pose_diffusion.geometry.layouts import LAYOUTS, Layout, of_size
 log = logging.getLogger(__name__)
 _LARGEST_IMAGE = 100_000
 _LARGEST_NUMBER = 1e30  # well within float32
+_LARGEST_SHARE = 2.0  # of the image that half the joints of a file lie within
+_OUTSIDE = 0.1  # of the image's size, by which a joint lies clearly outside
+_UNSURE = 0.5  # visibility below which a tool that extrapolates has not seen a joint
 # Of layouts with faces and hands the joints that come first and are those of the body: COCO-WholeBody, and Halpe's.
 _WHOLE_BODY = {133: 17, 136: 26, 94: 26, 68: 26}
 
@@ -32,7 +35,8 @@ class Detections:
     confidence. frame: (n,) ints. person: (n,) names, the same in all frames, None where the file does not tell people apart.
     size: (n, 2) or (2,) image width and height, None where the file does not say. image: (n,) image file names, where the
     file has them. empty: frames without a person. unit: what x and y are, pixels or shares of the image from 0 to 1 or from
-    -1 to 1. wrong: why the recording cannot be used, where its reader has found that; the rest may be anything then.
+    -1 to 1. extrapolates: whether the tool places joints that it does not see, also outside the image. wrong: why the
+    recording cannot be used, where its reader has found that; the rest may be anything then.
     """
 
     where: str
@@ -47,6 +51,7 @@ class Detections:
     subject: str = ""
     camera: str = ""
     unit: Literal["pixels", "unit", "symmetric"] = "pixels"
+    extrapolates: bool = False
     wrong: str = ""
 
 
@@ -108,8 +113,21 @@ def image_sizes(converter: str, settings: ArchiveConfig, found: Detections) -> n
     return size.astype(np.int64)
 
 
-def in_pixels(found: Detections, size: np.ndarray) -> np.ndarray:
-    """The points in pixels, float32, confidence 0 where missing. Refuses what no detector finds."""
+def pixels_or_shares(points: np.ndarray) -> Literal["pixels", "unit"]:
+    """The unit of (..., 3) points x, y, confidence, by their values: half the joints lie in the image, and are no more than 1.
+
+    The median is taken, as joints that are not seen may lie far outside.
+    """
+    seen = np.isfinite(points).all(-1) & (points[..., :2] != 0).any(-1)
+    largest = abs(points[..., :2]).max(-1, initial=0)[seen]
+    return "unit" if len(largest) and np.median(largest) <= _LARGEST_SHARE else "pixels"
+
+
+def in_pixels(found: Detections, size: np.ndarray, way_out: str = "") -> np.ndarray:
+    """The points in pixels, float32, confidence 0 where missing. Refuses what no detector finds.
+
+    way_out: behind the line for shares of the image where pixels are expected.
+    """
     where = partial(_row, found)
     points = found.points
     if points.ndim != 3 or points.shape[1:] != (len(found.layout.joints), 3):
@@ -132,13 +150,39 @@ def in_pixels(found: Detections, size: np.ndarray) -> np.ndarray:
     scale = {"pixels": 1.0, "unit": size[:, None], "symmetric": size[:, None] / 2}[found.unit]
     joints[..., :2] = points[..., :2] * scale + (scale if found.unit == "symmetric" else 0)
     limit = size[:, None]
+    if found.extrapolates:
+        missing |= _unseen(found, joints, limit)
+        joints[..., 2] = np.where(missing, 0, joints[..., 2])
     bad = (((joints[..., :2] < -limit) | (joints[..., :2] > 2 * limit)).any(-1) & ~missing).any(1)
     if bad.any():
         width, height = size[np.argmax(bad)]
         raise InputError(f"{where(bad)}: a joint lies far outside the image of {width} x {height} pixels")
     if (abs(joints[..., :2]) <= 1.5).all() and not missing.all() and size.min() > 16:
-        raise InputError(f"{found.where}: every coordinate is between -1.5 and 1.5; expected pixels, not shares of the image")
+        raise InputError(
+            f"{found.where}: every coordinate is between -1.5 and 1.5; expected pixels, not shares of the image{way_out}"
+        )
     return joints
+
+
+def _unseen(found: Detections, joints: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """(n, J): joints that a tool has placed without seeing them.
+
+    Those that lie outside the image by more than a tenth of its size, with a visibility below 0.5. Those that lie further
+    outside than the image is wide or high, whatever their visibility is; of which more than half would mean another image
+    size or unit. joints: (n, J, 3) in pixels. limit: (n, 1, 2) width and height.
+    """
+    places, sure = joints[..., :2], joints[..., 2] >= _UNSURE
+    outside = ((places < -_OUTSIDE * limit) | (places > (1 + _OUTSIDE) * limit)).any(-1)
+    far = ((places < -limit) | (places > 2 * limit)).any(-1) & (joints[..., 2] > 0)
+    if sure.any() and (far & sure).sum() > sure.sum() / 2:
+        width, height = limit[np.argmax((far & sure).any(1)), 0]
+        raise InputError(
+            f"{_row(found, (far & sure).any(1))}: most joints lie far outside the image of {width} x {height} pixels; "
+            "expected its size, and coordinates in it"
+        )
+    if (far & sure).any():
+        log.warning("%s: %d joints lie far outside the image and are taken as missing", found.where, (far & sure).sum())
+    return np.asarray((outside & ~sure) | far)
 
 
 def _row(found: Detections, bad: np.ndarray | np.bool) -> str:

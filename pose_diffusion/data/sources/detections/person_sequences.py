@@ -20,7 +20,7 @@ from pose_diffusion.data.missing_joints import fill
 from pose_diffusion.data.sequence import LazySequence, PoseSequence
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections.detections import Detections, image_sizes, in_pixels
-from pose_diffusion.data.tracking import MOST, track
+from pose_diffusion.data.tracking import MAX_PEOPLE, track
 from pose_diffusion.errors import InputError
 
 log = logging.getLogger(__name__)
@@ -76,7 +76,8 @@ def person_sequences(found: Detections, settings: ArchiveConfig, tool: str) -> t
 
 def _joints(found: Detections, settings: ArchiveConfig, tool: str) -> _Joints:
     size = image_sizes(tool, settings, found)  # (n, 2)
-    points = in_pixels(found, size)  # (n, J, 3)
+    way_out = f"; set '{tool}.coordinates=unit'" if "coordinates" in type(settings).model_fields else ""
+    points = in_pixels(found, size, way_out)  # (n, J, 3)
     pixels = found.layout.positions(points[..., :2])
     confidence = found.layout.confidence(points[..., 2])
     return _Joints(pixels, confidence, confidence > settings.min_confidence, size, bool((size == size[0]).all()))
@@ -117,11 +118,11 @@ def _people(settings: ArchiveConfig, found: Detections, joints: _Joints) -> np.n
     if not settings.tracking:
         return np.asarray(parsing.ranks(found.frame.tolist()), str)
     frames, counts = np.unique(found.frame, return_counts=True)
-    if (most := counts.max()) > MOST:
+    if (most := counts.max()) > MAX_PEOPLE:
         where = f"{found.where}: frame {frames[counts.argmax()]}"
-        raise InputError(f"{where} has {most} people, at most {MOST} can be followed; set tracking=false")
+        raise InputError(f"{where} has {most} people, at most {MAX_PEOPLE} can be followed; set tracking=false")
     person, there = np.zeros(len(joints.seen), np.int64), joints.seen.any(1)
-    person[there] = track(joints.pixels[there], joints.seen[there], found.frame[there])
+    person[there] = track(joints.pixels[there], joints.seen[there], found.frame[there], joints.confidence[there])
     once = np.bincount(person[there]) == 1
     if len(once) > _CROWD and once.mean() > 0.5:
         told = f"{once.sum()} of {len(once)} people are in one frame only; set tracking=false if this is no video"

@@ -143,6 +143,79 @@ def mediapipe_npy(folder: Path, points: np.ndarray) -> None:
     np.save(folder / "clip.npy", np.concatenate([unit[..., :2], np.zeros((*unit.shape[:2], 1)), unit[..., 2:]], axis=2))
 
 
+def _landmark_rows(points: np.ndarray) -> list[list[object]]:
+    """frame, person, landmark, x, y, z, visibility of each landmark."""
+    return [
+        [t, f"p{n}", joint, x, y, 0.1, v]
+        for t, frame in enumerate(_unit(points))
+        for n, person in enumerate(frame)
+        for joint, (x, y, v) in enumerate(person.tolist())
+    ]
+
+
+def write_csv(path: Path, header: list[str], rows: list, delimiter: str = ",") -> None:
+    path.write_text("".join(delimiter.join(map(str, row)) + "\n" for row in [header, *rows]))
+
+
+def mediapipe_table(folder: Path, points: np.ndarray) -> None:
+    names = [joint.replace(" ", "_") for joint in MEDIAPIPE_33.joints]
+    header = ["frame", "person", *(f"{name}_{axis}" for name in names for axis in ("x", "y", "z", "visibility"))]
+    rows = np.array(_landmark_rows(points), object).reshape(-1, len(names), 7)
+    write_csv(folder / "clip.csv", header, [[*row[0, :2], *row[:, 3:].ravel()] for row in rows])
+
+
+def mediapipe_long_table(folder: Path, points: np.ndarray) -> None:
+    header = ["Frame", "Person", "Landmark_ID", "Landmark_X", "Landmark_Y", "Landmark_Z", "Landmark_Visibility"]
+    write_csv(folder / "clip.csv", header, _landmark_rows(points))
+
+
+def mediapipe_tfjs(folder: Path, points: np.ndarray) -> None:
+    names = [joint.replace(" ", "_") for joint in MEDIAPIPE_33.joints]
+    frames = [
+        {
+            "frameNum": t,
+            "keypoints": [
+                {"x": x, "y": y, "z": 0.1, "score": v, "name": name}
+                for name, (x, y, v) in zip(names, person.tolist(), strict=True)
+            ],
+        }
+        for t, person in enumerate(points[:, 0])
+    ]
+    write_json(folder / "clip.json", {"fileName": "clip.mp4", "ticksPerSecond": 25, "frames": frames})
+
+
+def label_line(person: np.ndarray, *rest: object, confidence: bool = True) -> str:
+    """A person in pixels as save_txt writes it. rest: what stands behind the joints."""
+    unit = person / [WIDTH, HEIGHT, 1]
+    seen = unit[(person[:, :2] != 0).any(1), :2]
+    low, high = seen.min(0) - 0.01, seen.max(0) + 0.01
+    values = [0, *(low + high) / 2, *(high - low), *unit[:, : 3 if confidence else 2].ravel()]
+    return " ".join([*(f"{value:.8g}" for value in values), *map(str, rest)])
+
+
+def yolo_labels(folder: Path, points: np.ndarray) -> None:
+    (folder / "labels").mkdir(exist_ok=True)
+    for t, frame in enumerate(points):
+        lines = [label_line(person, n + 1) + "\n" for n, person in enumerate(frame)]
+        (folder / "labels" / f"clip_{t}.txt").write_text("".join(lines))
+
+
+def yolo_people(frame: np.ndarray, **more: object) -> list[dict]:
+    """A frame as Results.summary gives it."""
+    found = []
+    for person in frame:
+        low, high = person[:, :2].min(0).tolist(), person[:, :2].max(0).tolist()
+        x, y, visible = person.T.tolist()
+        box = {"x1": low[0], "y1": low[1], "x2": high[0], "y2": high[1]}
+        entry = {"name": "person", "class": 0, "confidence": 0.9, "box": box, "keypoints": {"x": x, "y": y, "visible": visible}}
+        found.append(entry | more)
+    return found
+
+
+def yolo_json(folder: Path, points: np.ndarray) -> None:
+    write_json(folder / "clip.json", [yolo_people(frame) for frame in points])
+
+
 def detectron2(folder: Path, points: np.ndarray) -> None:
     x, y, c = np.moveaxis(points, -1, 0)
     keypoints = np.empty((len(points), 2), object)
@@ -222,6 +295,11 @@ FORMATS: dict[str, tuple[str, Layout, Callable[[Path, np.ndarray], None]]] = {
     "mmpose images": ("mmpose", COCO_17, mmpose_images),
     "mediapipe json": ("mediapipe", MEDIAPIPE_33, mediapipe_json),
     "mediapipe npy": ("mediapipe", MEDIAPIPE_33, mediapipe_npy),
+    "mediapipe table": ("mediapipe", MEDIAPIPE_33, mediapipe_table),
+    "mediapipe long table": ("mediapipe", MEDIAPIPE_33, mediapipe_long_table),
+    "mediapipe tfjs": ("mediapipe", MEDIAPIPE_33, mediapipe_tfjs),
+    "yolo labels": ("yolo", COCO_17, yolo_labels),
+    "yolo json": ("yolo", COCO_17, yolo_json),
     "detectron2": ("detectron2", COCO_17, detectron2),
     "videopose3d": ("videopose3d", COCO_17, videopose3d),
     "deeplabcut": ("deeplabcut", COCO_17, deeplabcut),
@@ -231,9 +309,23 @@ FORMATS: dict[str, tuple[str, Layout, Callable[[Path, np.ndarray], None]]] = {
     "table parquet": ("table", H36M_17, table_parquet),
 }
 SIZE_IN_FILE = {"coco annotations", "mediapipe json", "detectron2", "videopose3d", "table csv", "table parquet"}
-ONE_PERSON = {"mediapipe npy", "videopose3d"}
-FOLDER_OF_FILES = {"openpose body 25", "openpose coco 18", "mmpose images"}
-NOT_JSON = {"mediapipe npy", "detectron2", "videopose3d", "table csv", "table parquet", "deeplabcut", "sleap hdf5", "sleap csv"}
+ONE_PERSON = {"mediapipe npy", "mediapipe tfjs", "videopose3d"}
+FOLDER_OF_FILES = {"openpose body 25", "openpose coco 18", "mmpose images", "yolo labels"}
+NOT_JSON = {
+    "mediapipe npy",
+    "mediapipe table",
+    "mediapipe long table",
+    "yolo labels",
+    "detectron2",
+    "videopose3d",
+    "table csv",
+    "table parquet",
+    "deeplabcut",
+    "sleap hdf5",
+    "sleap csv",
+}
+EMPTY_IS_NOBODY = {"yolo labels"}
+SHORTER_IS_READ = {"table csv", "mediapipe table", "mediapipe long table", "yolo labels"}  # cut at the end of a line or number
 NO_CONFIDENCE = {"coco annotations", "videopose3d"}
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from uploads import upload
 
-from pose_diffusion.config import ArchiveConfig
+from pose_diffusion.config import TableConfig
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources.detections.tables import columns, file_index, table
 from pose_diffusion.data.sources.detections.tables.file_index import Span, index_file
@@ -21,7 +21,7 @@ from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, H36M_17
 from pose_diffusion.runtime.executor import LocalExecutor
-from tests.data.sources.detections.archive_files import people, table_parquet
+from tests.data.sources.detections.archive_files import HEIGHT, WIDTH, people, table_parquet
 
 KEYS = (("video", "action"), ("camera",))
 SMALL = 5  # rows of a part
@@ -34,7 +34,7 @@ def write(folder: Path, **values: list) -> str:
 
 
 def table_source(path: Path | str, part_rows: int = PART_ROWS, on_error: Literal["fail", "skip"] = "fail") -> Source:
-    return table.open_source(Inputs(str(path), on_error=on_error), ArchiveConfig(), LocalExecutor(), part_rows)
+    return table.open_source(Inputs(str(path), on_error=on_error), TableConfig(), LocalExecutor(), part_rows)
 
 
 def bounds(*paths: str, part_rows: int = SMALL) -> list[list[tuple]]:
@@ -244,6 +244,33 @@ def test_a_joint_far_outside_is_named_with_the_rows_of_its_part(tmp_path: Path) 
     path = clip_with(tmp_path, 12, 4, video=list("aaaaabbbbbbb"), Hip_x=[100.0] * 11 + [1e6])
     with pytest.raises(InputError, match=r"clip.parquet, rows 5 to 11: frame 11, person 0: a joint lies far outside"):
         table_source(path, SMALL)
+
+
+@pytest.mark.parametrize(("coordinates", "scale", "offset"), [("unit", 1, 0), ("symmetric", 2, -1)])
+def test_shares_of_the_image_are_read_by_the_key_that_the_refusal_names(
+    tmp_path: Path, coordinates: Literal["unit", "symmetric"], scale: int, offset: int
+) -> None:
+    path = clip_with(tmp_path, 4, 4)
+    expected = table_source(path).sequences[0].load()
+    rows = pq.read_table(path)
+    for place, name in enumerate(rows.column_names):
+        if name.endswith(("_x", "_y")):
+            shares = rows[name].to_numpy() / (WIDTH if name.endswith("_x") else HEIGHT)
+            rows = rows.set_column(place, name, pa.array(shares * scale + offset))
+    pq.write_table(rows, path)
+    with pytest.raises(InputError, match=r"expected pixels, not shares of the image; set 'table.coordinates=unit'"):
+        table_source(path)
+    found = table.open_source(Inputs(str(path)), TableConfig(coordinates=coordinates), LocalExecutor()).sequences[0].load()
+    np.testing.assert_allclose(found.mixture, expected.mixture, atol=1e-5)
+
+
+def test_a_table_without_all_joints_of_a_layout_is_refused_with_those_that_it_has(tmp_path: Path) -> None:
+    values = {f"{joint}_{axis}": [5.0] for joint in ("left_knee", "right_knee") for axis in "xy"}
+    pq.write_table(pa.table({"frame": [1], **values}), tmp_path / "a.parquet")
+    with pytest.raises(
+        InputError, match=r"no columns '<joint>_x' for all joints of h36m17 .*there are those of left_knee, right_knee"
+    ):
+        table_source(tmp_path)
 
 
 def test_a_file_that_is_no_table_is_refused_or_left_out(tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from pose_diffusion.errors import InputError
+
+_SHOWN = 8  # names in an error line
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,12 @@ class ColumnFilter:
 
     def select(self, present: list[str]) -> list[str]:
         return [name for name in present if self.is_number(name) or self.is_name(name)]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some of the names, for an error line."""
+    shown = [name if name.isprintable() else repr(name) for name in names[:_SHOWN]]
+    return ", ".join(shown) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def has_column(table: pa.Table, name: str) -> bool:

@@ -1,8 +1,9 @@
 """2D poses in plain Parquet or CSV tables with named columns, one row for each person and frame.
 
-Required columns: frame, and for each joint of a known layout '<joint>_x' and '<joint>_y' in pixels ('left_knee_x', 'LKnee_x'
-and 'Left Knee_x' are the same). Optional columns: '<joint>_confidence' (or _score, _likelihood, _visibility, _c), person (or
-track, track_id), video (or action), subject, camera, width, height. An empty cell is a missing joint.
+Required columns: frame, and for each joint of a known layout '<joint>_x' and '<joint>_y' ('left_knee_x', 'LKnee_x' and
+'Left Knee_x' are the same), in pixels, or as `table.coordinates` says. Optional columns: '<joint>_confidence' (or _score,
+_likelihood, _visibility, _c), person (or track, track_id), video (or action), subject, camera, width, height. An empty cell
+is a missing joint.
 
 A folder of files is one table. Rows of the same video, subject and camera are one recording; they may stand in any order and
 in several files. Folders such as 'video=a' give names that no column gives.
@@ -16,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from pose_diffusion.config import ArchiveConfig
+from pose_diffusion.config import TableConfig
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources.detections.archive import detections_source
 from pose_diffusion.data.sources.detections.detections import Detections
@@ -43,7 +44,8 @@ _COLUMNS = ColumnFilter(lambda name: name in ("frame", "width", "height") or nam
 
 FORMATS = (
     FileFormat(
-        "tables of one's own, Spark, pandas", "Parquet or CSV: `frame`, `<joint>_x`, `<joint>_y`, maybe `<joint>_confidence`",
+        "tables of one's own, Spark, pandas",
+        "Parquet or CSV: `frame`, `<joint>_x`, `<joint>_y`, maybe `<joint>_confidence`; pixels, or as `coordinates` says",
         "columns `width` and `height`, else `image_size`", f"column `person` or `track`, else {FOLLOWED}",
         ("h36m17", "body25", "halpe26", "coco17", "coco18"),
     ),
@@ -51,7 +53,7 @@ FORMATS = (
 _LEAST_JOINTS = 5  # for a table to be one of joints
 
 
-def open_source(inputs: Inputs, settings: ArchiveConfig, executor: Executor, part_rows: int = table_parts.PART_ROWS) -> Source:
+def open_source(inputs: Inputs, settings: TableConfig, executor: Executor, part_rows: int = table_parts.PART_ROWS) -> Source:
     """A sequence for each person, video and camera. part_rows: rows that are read at once, or more.
 
     Raises InputError for bad files.
@@ -72,17 +74,15 @@ def recognise(sample: Sample) -> Seen | None:
     faces = {simplified(joint) for joint in ("left eye inner", "mouth left", "left mouth")}
     if len(known) < _LEAST_JOINTS or faces & {simplified(prefix) for prefix in known}:
         return None  # faces: MediaPipe's own
-    is_csv_of_commas = not sample.rows or "," in sample.text.split("\n", 1)[0]
     wrong = (
         ""
         if "frame" in sample.columns
         else "no column 'frame' with the frame's number; add it or rename the column that has it"
     )
-    wrong = wrong if is_csv_of_commas else "columns are not separated by commas; save it with commas"
     return Seen("a table of joints", f"columns such as '{known[0]}_x'", wrong)
 
 
-def read(inputs: Inputs, settings: ArchiveConfig, part: TablePart) -> list[Detections]:
+def read(inputs: Inputs, settings: TableConfig, part: TablePart) -> list[Detections]:
     """A Detections for each video, subject and camera of a part."""
     by_recording: dict[RecordingKey, list[Detections]] = {}
     for rows in part.ranges:
@@ -97,7 +97,7 @@ def _default(inputs: Inputs, path: str) -> RecordingKey:
 
 
 def _read_range(
-    settings: ArchiveConfig, rows: RowRange, default: RecordingKey, only: frozenset[RecordingKey] | None
+    settings: TableConfig, rows: RowRange, default: RecordingKey, only: frozenset[RecordingKey] | None
 ) -> Iterator[tuple[RecordingKey, Detections]]:
     """The recordings of a range of rows; `only` these, if given."""
     path = rows.path
@@ -127,6 +127,7 @@ def _read_range(
                 size=None if size is None else size[chosen],
                 subject=key[1],
                 camera=key[2],
+                unit=settings.coordinates,
                 wrong=f"{rows}: row {bad_rows[0]}, column 'frame': expected a whole number" if len(bad_rows) else "",
             ),
         )
@@ -148,13 +149,15 @@ def _load(rows: RowRange, default: RecordingKey, only: frozenset[RecordingKey] |
     return pa.concat_tables(tables), np.concatenate(row_numbers)
 
 
-def _points(settings: ArchiveConfig, path: str, table: pa.Table) -> tuple[Layout, np.ndarray]:
+def _points(settings: TableConfig, path: str, table: pa.Table) -> tuple[Layout, np.ndarray]:
     """The joint layout that the columns have, and x, y and confidence (rows, joints, 3), 0 for a joint with an empty cell."""
     prefixes = [name.removesuffix("_x") for name in table.column_names if name.endswith("_x")]
     candidates = _CANDIDATES if settings.layout == "auto" else (LAYOUTS[settings.layout],)
     match = by_names([simplified(prefix) for prefix in prefixes], candidates)
     if match is None:
-        raise InputError(f"{path}: no columns '<joint>_x' for all joints of {' or '.join(c.name for c in candidates)}")
+        wanted = " or ".join(layout.name for layout in candidates)
+        there = columns.listed(prefixes) or "none"
+        raise InputError(f"{path}: no columns '<joint>_x' for all joints of {wanted}; there are those of {there}")
     layout, places = match
     points = np.empty((table.num_rows, len(places), 3), np.float32)
     for number, place in enumerate(places):

@@ -1,7 +1,8 @@
 """Reads rows of one Parquet or CSV file, a batch at a time, in bounded memory.
 
 A range of a Parquet file is read by the row groups that hold it. A CSV is read in blocks of whole lines; a range of it begins
-at the last block before it whose place in the file is known, so that the lines before are not read again.
+at the last block before it whose place in the file is known, so that the lines before are not read again. Its columns are
+separated by commas, semicolons or tabs, whichever its first line has most of.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def read_batches(rows: RowRange, columns: ColumnFilter, block_bytes: int = BLOCK
 def header(path: str) -> list[str]:
     """The names of a file's columns. Raises InputError for a file that is not a table."""
     with storage.open_file(path) as file, _input_errors(path):
-        return _unique(path, pq.ParquetFile(file).schema_arrow.names if _is_parquet(path) else _csv_header(file))
+        return _unique(path, pq.ParquetFile(file).schema_arrow.names if _is_parquet(path) else _csv_header(file)[0])
 
 
 def _is_parquet(path: str) -> bool:
@@ -109,7 +110,9 @@ def _csv_batches(file: Any, rows: RowRange, columns: ColumnFilter, block_bytes: 
 
     Column types are given to Arrow, because those that it infers from the first rows need not fit the rest.
     """
-    present = _unique(rows.path, _csv_header(file))
+    names, delimiter = _csv_header(file)
+    present = _unique(rows.path, names)
+    parse_options = pyarrow.csv.ParseOptions(delimiter=delimiter)
     column_names = pyarrow.csv.ReadOptions(column_names=present)
     types = pyarrow.csv.ConvertOptions(
         include_columns=columns.select(present),
@@ -120,7 +123,7 @@ def _csv_batches(file: Any, rows: RowRange, columns: ColumnFilter, block_bytes: 
     file.seek(byte)
     try:
         for block in _line_blocks(file, block_bytes):
-            table = pyarrow.csv.read_csv(pa.BufferReader(block), column_names, convert_options=types)
+            table = pyarrow.csv.read_csv(pa.BufferReader(block), column_names, parse_options, types)
             yield Batch(table, row, RowOffset(row, byte))
             row, byte = row + table.num_rows, byte + len(block)
     except pa.ArrowInvalid as error:
@@ -130,12 +133,13 @@ def _csv_batches(file: Any, rows: RowRange, columns: ColumnFilter, block_bytes: 
         raise InputError(f"{rows.path}: column '{column}': expected numbers, got string '{value}'") from None
 
 
-def _csv_header(file: Any) -> list[str]:
-    """The column names of a CSV. Leaves the file at the first byte after them."""
+def _csv_header(file: Any) -> tuple[list[str], str]:
+    """The column names of a CSV, and what separates them. Leaves the file at the first byte after them."""
     line = file.readline().decode("utf-8-sig")
     if not line.strip():
         raise ValueError("its first line is empty")
-    return next(csv.reader([line]))
+    delimiter = max(",;\t", key=line.count)
+    return next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter, strict=True)), delimiter
 
 
 def _line_blocks(file: Any, block_bytes: int) -> Iterator[bytes]:

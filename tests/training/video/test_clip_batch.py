@@ -1,0 +1,45 @@
+"""Batches of clips: mirrored and chosen clip by clip."""
+
+from dataclasses import fields
+
+import torch
+
+from pose_diffusion.geometry.camera import project
+from pose_diffusion.geometry.skeleton import FLIP
+from pose_diffusion.training.video.clip_batch import mirror_clips
+from tests.training.video.synthetic_clips import clip_batch
+
+ALL = torch.ones(4, dtype=torch.bool)
+
+
+def assert_equal(batch, other, clips=slice(None)):
+    for field in fields(batch):
+        torch.testing.assert_close(getattr(batch, field.name)[clips], getattr(other, field.name)[clips], rtol=0, atol=0)
+
+
+class TestMirror:
+    def test_twice_is_as_before(self):
+        batch = clip_batch(kernels=2)
+        assert_equal(mirror_clips(mirror_clips(batch, ALL), ALL), batch)
+
+    def test_only_the_chosen_clips_change(self):
+        batch, chosen = clip_batch(), torch.tensor([True, False, True, False])
+        mirrored = mirror_clips(batch, chosen)
+        assert_equal(mirrored, batch, ~chosen)
+        assert_equal(mirrored, mirror_clips(batch, ALL), chosen)
+
+    def test_the_truth_projects_through_the_mirrored_lens_to_the_mirrored_image(self):
+        """Human3.6M's lenses have a centre off the middle and tangential distortion."""
+        batch = mirror_clips(clip_batch(error=0), ALL)
+        uv = project(batch.joints_3d, batch.intrinsic[:, None, None])
+        torch.testing.assert_close(batch.mixture[..., 0, 1:3], uv, rtol=0, atol=1e-9)
+
+    def test_the_right_hand_becomes_the_left_one_on_the_other_side(self):
+        batch = clip_batch()
+        mirrored = mirror_clips(batch, ALL)
+        torch.testing.assert_close(mirrored.mixture[..., 13, :, 1], -batch.mixture[..., 16, :, 1])
+        torch.testing.assert_close(mirrored.pose_3d[..., 1:], batch.pose_3d[:, :, list(FLIP), 1:])
+
+
+def test_to_another_type_of_device_keeps_every_field():
+    assert_equal(clip_batch().to("cpu"), clip_batch())
