@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from pose_diffusion.config.section import Count, Positive, Section, Share
 
+_VIDEO = {"family", "frames"}  # keys that the published family's descriptions and identities are without
+
 
 class ModelConfig(Section):
+    family: Literal["published", "video"] = "published"
+    """What lifts: the published networks, a frame at a time, or the video model, which looks at clips from any camera."""
     width: Annotated[int, Field(ge=4)] = 96
-    """Channels of a node in both networks (C); a multiple of heads, and even."""
+    """Channels of a node in both networks (C); a multiple of heads, and even. Video: of twice the heads."""
     layers: Count = 5
-    """Attention and graph layers of each network (L)."""
+    """Attention and graph layers of each network (L). Video: pairs of attention over joints and over time."""
+    frames: Annotated[int, Field(ge=1, le=243)] = 27
+    """The most frames of a clip (video)."""
     heads: Count = 4
     """Attention heads."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.25
@@ -23,7 +29,13 @@ class ModelConfig(Section):
     def _heads_divide_width(self) -> ModelConfig:
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width {self.width} is not an even multiple of heads {self.heads}")
+        if self.family == "video" and self.width % (2 * self.heads):
+            raise ValueError(f"width {self.width} is not a multiple of twice the heads {self.heads}, as the video model needs")
         return self
+
+    def described(self) -> dict[str, Any]:
+        """As plain values; of the published family without the video model's keys, which its bundles and runs never had."""
+        return self.model_dump(mode="json", exclude=_VIDEO if self.family == "published" else None)
 
 
 class DiffusionConfig(Section):

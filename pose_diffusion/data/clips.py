@@ -58,14 +58,18 @@ class ClipIndex:
     def __len__(self) -> int:
         return len(self.run)
 
-    def draw(self, count: int, settings: ClipDraw, generator: torch.Generator) -> ClipRows:
-        """`count` clips of one random length. Every row is as likely as any other to be in one, but for the ends of runs."""
+    def draw(self, poses: int, settings: ClipDraw, generator: torch.Generator) -> ClipRows:
+        """Clips of one random length with about `poses` frames together.
+
+        Every row is as likely as any other to be in one, but for the ends of runs.
+        """
         device = self.run.device
 
         def uniform(*shape: int) -> Tensor:
             return torch.rand(*shape, generator=generator, device=device)
 
         length = draw_length(settings, float(uniform(1)))
+        count = max(1, poses // length)
         anchor = (uniform(count) * len(self)).long().clamp_max(len(self) - 1)
         steps = torch.tensor(settings.steps, device=device)
         step = steps[(uniform(count) * len(steps)).long().clamp_max(len(steps) - 1)]

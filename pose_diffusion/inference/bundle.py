@@ -136,7 +136,7 @@ def save_bundle(
     description = {
         "format": FORMAT,
         "version": VERSION,
-        "model": model.model_dump(mode="json"),
+        "model": model.described(),
         "diffusion": diffusion.model_dump(mode="json"),
         "convention": CONVENTION,
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in weights.items()},

@@ -25,7 +25,7 @@ def generator(seed: int = 0) -> torch.Generator:
 def test_a_drawn_clip_takes_every_step_th_frame_of_one_run_in_one_direction(step: int, reverse: float) -> None:
     runs = index(100, 300, 80)
     for seed in range(20):
-        clip = runs.draw(32, ClipDraw(frames=20, steps=(step,), reverse=reverse, single_share=0), generator(seed))
+        clip = runs.draw(200, ClipDraw(frames=20, steps=(step,), reverse=reverse, single_share=0), generator(seed))
         assert bool(clip.valid.all())
         assert (runs.run[clip.rows] == runs.run[clip.rows][:, :1]).all()
         assert (clip.rows.diff(dim=1) == (-step if reverse else step)).all()
@@ -36,7 +36,7 @@ def test_every_row_is_drawn_about_equally_often_but_at_the_ends_of_runs() -> Non
     runs = index(400, 600)
     drawn = torch.zeros(1000)
     for seed in range(300):
-        rows = runs.draw(64, ClipDraw(frames=20), generator(seed)).rows
+        rows = runs.draw(640, ClipDraw(frames=20), generator(seed)).rows
         drawn += torch.bincount(rows.flatten(), minlength=1000)
     share = drawn / drawn.mean()
     inside = torch.cat([share[60:340], share[460:940]])
@@ -49,7 +49,7 @@ def test_every_row_is_drawn_about_equally_often_but_at_the_ends_of_runs() -> Non
 def test_a_run_shorter_than_the_clip_is_padded_at_its_end(reverse: float) -> None:
     runs = index(3)
     settings = ClipDraw(frames=9, single_share=0, reverse=reverse, steps=(1, 3))
-    clip = next(c for seed in range(9) if (c := runs.draw(5, settings, generator(seed))).rows.shape[1] > 3)
+    clip = next(c for seed in range(9) if (c := runs.draw(25, settings, generator(seed))).rows.shape[1] > 3)
     length = clip.rows.shape[1]
     assert (clip.rows[:, :3] == torch.tensor([2, 1, 0] if reverse else [0, 1, 2])).all()
     assert (clip.valid == (torch.arange(length) < 3)).all()
@@ -57,7 +57,7 @@ def test_a_run_shorter_than_the_clip_is_padded_at_its_end(reverse: float) -> Non
 
 def test_the_same_seed_draws_the_same_clips_and_another_draws_others() -> None:
     runs, settings = index(500), ClipDraw(frames=9)
-    first, again, other = (runs.draw(16, settings, generator(seed)).rows for seed in (1, 1, 2))
+    first, again, other = (runs.draw(64, settings, generator(seed)).rows for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert first.shape != other.shape or not torch.equal(first, other)
 

@@ -83,7 +83,7 @@ def identity(config: Config, manifest: Manifest) -> dict[str, Any]:
     return {
         "data": config.data.model_dump(exclude={"shards", "cache", "cache_gib", "shuffle_rows"}),
         "shards": run_folder.digest([file.sha256 for file in manifest.files]),
-        "model": config.model.model_dump(),
+        "model": config.model.described(),
         "diffusion": first_names("diffusion", config.diffusion.model_dump()),
         "train": first_names("train", config.train.model_dump(exclude=_NOT_IDENTITY)),
     }

@@ -7,55 +7,39 @@ for each pair, frames by their distance in seconds. So one set of weights takes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
+from pose_diffusion.config import ModelConfig
+from pose_diffusion.geometry.person_view import CONTEXT
 from pose_diffusion.geometry.skeleton import N_JOINTS, ROOT
 from pose_diffusion.models.video.attention import JointAttention, Mlp, TimeAttention, rotations
 
+_MLP = 2  # channels inside an MLP beside those of a token
 _KERNEL = 4  # mean and log sigma of a kernel, in the view
 _SCALE = 3.0  # metres at the view's scale become numbers of about 1
 _SIGMA_RANGE = (1e-3, 10.0)  # in the view, where a standing person is about 1.7 tall
 
 
-@dataclass(frozen=True)
-class VideoSize:
-    """width: channels of a token, a multiple of twice the heads. layers: pairs of attention over joints and over time."""
-
-    width: int = 96
-    layers: int = 4
-    heads: int = 4
-    mlp_ratio: int = 2
-    dropout: float = 0.0
-
-
-SMALL = VideoSize()
-BASE = VideoSize(width=192, layers=4, heads=6)
-
-
 class VideoNetwork(nn.Module):
-    """context: channels of what is told of a frame beside its joints (`geometry.person_view.CONTEXT`)."""
+    """One set of weights for clips of any length and rate."""
 
-    def __init__(self, size: VideoSize, context: int) -> None:
+    def __init__(self, model: ModelConfig) -> None:
         super().__init__()
-        width = size.width
-        if width % (2 * size.heads):
-            raise ValueError(f"width {width} is not a multiple of twice the {size.heads} heads")
-        self.head_size = width // size.heads
+        width = model.width
+        self.head_size = width // model.heads
         self.kernel = nn.Sequential(nn.Linear(_KERNEL, width), nn.GELU(), nn.Linear(width, width))
-        self.context = nn.Linear(context, width)
+        self.context = nn.Linear(CONTEXT, width)
         self.joint = nn.Parameter(0.02 * torch.randn(N_JOINTS, width))
-        self.layers = nn.ModuleList(Layer(size) for _ in range(size.layers))
+        self.layers = nn.ModuleList(Layer(model) for _ in range(model.layers))
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, 3)
 
     def forward(self, kernels: Tensor, context: Tensor, time: Tensor, valid: Tensor | None = None) -> Tensor:
         """Poses (B, T, 17, 3) in the view's frame, metres, the pelvis exactly at 0.
 
-        kernels: (B, T, 17, K, 5), weight, mean x, y, sigma x, y in the view. context: (B, T, C). time: (B, T) seconds, where 0
-        is does not matter. valid: (B, T) bool, the frames that exist; None where all do. Other frames' poses mean nothing.
+        kernels: (B, T, 17, K, 5), weight, mean x, y, sigma x, y in the view. context: (B, T, C). time: (B, T) seconds from
+        any moment. valid: (B, T) bool, the frames that exist; None where all do. Other frames' poses mean nothing.
         """
         x = self.features(kernels, context, time, valid)
         pose = self.out(self.norm(x)).float()
@@ -77,14 +61,14 @@ class VideoNetwork(nn.Module):
 class Layer(nn.Module):
     """Attention over joints, then over time, each with its MLP."""
 
-    def __init__(self, size: VideoSize) -> None:
+    def __init__(self, model: ModelConfig) -> None:
         super().__init__()
-        width = size.width
+        width = model.width
         self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(4))
-        self.joints = JointAttention(width, size.heads, N_JOINTS)
-        self.time = TimeAttention(width, size.heads)
-        self.mlps = nn.ModuleList(Mlp(width, size.mlp_ratio) for _ in range(2))
-        self.dropout = nn.Dropout(size.dropout)
+        self.joints = JointAttention(width, model.heads, N_JOINTS)
+        self.time = TimeAttention(width, model.heads)
+        self.mlps = nn.ModuleList(Mlp(width, _MLP) for _ in range(2))
+        self.dropout = nn.Dropout(model.dropout)
 
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
         x = x + self.dropout(self.joints(self.norms[0](x)))

@@ -7,15 +7,19 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from pose_diffusion.models.video.network import BASE, SMALL, VideoNetwork, VideoSize
+from pose_diffusion.config import ModelConfig
+from pose_diffusion.geometry.person_view import CONTEXT
+from pose_diffusion.models.video.network import VideoNetwork
 
-CONTEXT = 4
+TINY = ModelConfig(family="video", width=32, layers=2, heads=4, dropout=0)
+SMALL = ModelConfig(family="video", width=96, layers=4, heads=4)
+BASE = ModelConfig(family="video", width=192, layers=4, heads=6)
 
 
 @pytest.fixture(scope="module")
 def network() -> VideoNetwork:
     torch.manual_seed(0)
-    network = VideoNetwork(VideoSize(width=32, layers=2, heads=4), CONTEXT).eval()
+    network = VideoNetwork(TINY).eval()
     with torch.no_grad():
         for parameter in network.parameters():  # nothing is to be zero by initialisation, or it would not be tested
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -86,13 +90,13 @@ def test_frames_are_seen_by_one_another(network: VideoNetwork) -> None:
 
 
 @pytest.mark.parametrize(("size", "most"), [(SMALL, 25e6), (BASE, 90e6)])
-def test_sizes_are_within_their_arithmetic(size: VideoSize, most: float) -> None:
-    network = VideoNetwork(size, CONTEXT)
+def test_sizes_are_within_their_arithmetic(size: ModelConfig, most: float) -> None:
+    network = VideoNetwork(size)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         network(*clip(1, 27, kernels=1))
     assert counter.get_total_flops() / 27 < most
 
 
 def test_a_width_that_the_heads_cannot_share_is_refused() -> None:
-    with pytest.raises(ValueError, match="width 30"):
-        VideoNetwork(VideoSize(width=30, heads=4), CONTEXT)
+    with pytest.raises(ValueError, match="width 28 is not a multiple of twice the heads 4"):
+        ModelConfig(family="video", width=28, heads=4)
