@@ -30,6 +30,7 @@ from pose_diffusion.config.sources import (
 )
 from pose_diffusion.config.train import TrainConfig
 from pose_diffusion.config.tune import TuneConfig
+from pose_diffusion.config.video import VideoConfig
 
 __all__ = [
     "ArchiveConfig",
@@ -60,6 +61,7 @@ __all__ = [
     "TableConfig",
     "TrainConfig",
     "TuneConfig",
+    "VideoConfig",
 ]
 
 
@@ -89,6 +91,7 @@ class Config(Section):
     heatmaps: HeatmapsConfig = HeatmapsConfig()
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
+    video: VideoConfig = VideoConfig()
     train: TrainConfig = TrainConfig()
     tune: TuneConfig = TuneConfig()
     infer: InferConfig = InferConfig()

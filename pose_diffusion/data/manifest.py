@@ -114,6 +114,13 @@ def action_name(action: str) -> str:
     return re.sub(r" \d+$", "", action)
 
 
+def frame_rate(manifest: Manifest) -> float | None:
+    """Frames a second of all sequences, where their converter says it (Human3.6M's files are of 50); None where it does not."""
+    source = manifest.source
+    value = 50.0 if source.get("converter") == "human36m" else source.get("fps", source.get("frames_per_second"))
+    return float(value) if isinstance(value, int | float) else None
+
+
 def write(folder: str, manifest: Manifest) -> None:
     """Publishes the manifest, which completes the folder."""
     storage.publish_bytes(storage.join(folder, NAME), json.dumps(manifest.model_dump(), indent=1).encode())
