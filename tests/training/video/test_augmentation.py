@@ -29,8 +29,8 @@ def test_its_view_is_finite(kernels):
     assert (view.kernels[..., 3:] > 0).all()
 
 
-def test_everything_off_changes_nothing():
-    assert_equal(augment(clip_batch(), generator(), Augmentation(0, NO_CAMERA, NONE)), clip_batch())
+def test_everything_off_changes_nothing_but_undoes_distortion():
+    assert_equal(augment(clip_batch(), generator(), Augmentation(0, NO_CAMERA, NONE)), clip_batch().undistorted())
 
 
 def test_a_seed_repeats_it():
@@ -65,7 +65,7 @@ def test_the_share_of_mirrored_clips_is_as_asked_for():
 
 def test_default_errors_are_of_a_detectors_size():
     """Of joints that are seen: a few centimetres on the body."""
-    batch = clip_batch(64)
+    batch = clip_batch(64).undistorted()
     moved = moved_m(
         batch, augment(batch, generator(), Augmentation(0, NO_CAMERA, replace(ErrorSettings(), unseen=0, unseen_span=0)))
     )

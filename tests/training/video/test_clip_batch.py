@@ -5,6 +5,7 @@ from dataclasses import fields
 import torch
 
 from pose_diffusion.geometry.camera import project
+from pose_diffusion.geometry.person_view import person_view
 from pose_diffusion.geometry.skeleton import FLIP
 from pose_diffusion.training.video.clip_batch import mirror_clips
 from tests.training.video.synthetic_clips import clip_batch
@@ -39,6 +40,19 @@ class TestMirror:
         mirrored = mirror_clips(batch, ALL)
         torch.testing.assert_close(mirrored.mixture[..., 13, :, 1], -batch.mixture[..., 16, :, 1])
         torch.testing.assert_close(mirrored.pose_3d[..., 1:], batch.pose_3d[:, :, list(FLIP), 1:])
+
+
+class TestUndistorted:
+    def test_the_truth_projects_without_distortion_to_detections_without_error(self):
+        batch = clip_batch(error=0).undistorted()
+        assert (batch.intrinsic[:, 4:] == 0).all()
+        uv = project(batch.joints_3d, batch.intrinsic[:, None, None])
+        torch.testing.assert_close(batch.mixture[..., 0, 1:3], uv, rtol=0, atol=1e-7)
+
+    def test_the_view_is_the_same(self):
+        views = [person_view(b.mixture, b.intrinsic, b.time, b.valid) for b in (clip_batch(), clip_batch().undistorted())]
+        for name in ("kernels", "context", "rotation", "size"):
+            torch.testing.assert_close(*(getattr(view, name) for view in views), rtol=0, atol=1e-9)
 
 
 def test_to_another_type_of_device_keeps_every_field():
