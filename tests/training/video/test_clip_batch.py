@@ -1,21 +1,14 @@
 """Batches of clips: mirrored and chosen clip by clip."""
 
-from dataclasses import fields
-
 import torch
 
 from pose_diffusion.geometry.camera import project
 from pose_diffusion.geometry.person_view import person_view
 from pose_diffusion.geometry.skeleton import FLIP
 from pose_diffusion.training.video.clip_batch import mirror_clips
-from tests.training.video.synthetic_clips import clip_batch
+from tests.training.video.synthetic_clips import assert_equal, clip_batch
 
 ALL = torch.ones(4, dtype=torch.bool)
-
-
-def assert_equal(batch, other, clips=slice(None)):
-    for field in fields(batch):
-        torch.testing.assert_close(getattr(batch, field.name)[clips], getattr(other, field.name)[clips], rtol=0, atol=0)
 
 
 class TestMirror:
@@ -55,5 +48,5 @@ class TestUndistorted:
             torch.testing.assert_close(*(getattr(view, name) for view in views), rtol=0, atol=1e-9)
 
 
-def test_to_another_type_of_device_keeps_every_field():
+def test_a_move_to_a_device_keeps_every_field():
     assert_equal(clip_batch().to("cpu"), clip_batch())

@@ -8,8 +8,7 @@ import torch
 from pose_diffusion.geometry.camera import project, undistort
 from pose_diffusion.geometry.skeleton import EDGES
 from pose_diffusion.training.video.random_cameras import CameraSettings, look_anew, misjudge_focal
-from tests.training.video.synthetic_clips import clip_batch
-from tests.training.video.test_clip_batch import assert_equal
+from tests.training.video.synthetic_clips import assert_equal, clip_batch
 
 MANY = 512
 MOVE = CameraSettings(keep=0, distance=(3, 20))
