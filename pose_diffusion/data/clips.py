@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from pose_diffusion.errors import InputError
+from pose_diffusion.runtime.keyed_random import name_key
 
 _LONGEST_HOLE_S = 2.0
 
@@ -30,6 +31,13 @@ class ClipRows:
     rows: Tensor
     valid: Tensor
     time: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def share(self, rank: int, workers: int) -> ClipRows:
+        """Every workers-th clip, from `rank` on: the clips of one worker. Together the workers' are the whole batch."""
+        return ClipRows(self.rows[rank::workers], self.valid[rank::workers], self.time[rank::workers])
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,15 @@ class ClipIndex:
 
     def __len__(self) -> int:
         return len(self.run)
+
+    def batch(self, step: int, poses: int, settings: ClipDraw, seed: int, epoch: int) -> ClipRows:
+        """The clips of a step of an epoch, of about `poses` frames together; see `draw`.
+
+        A function of the arguments alone: any number of workers, each with its `share`, see one epoch, as does a run that is
+        resumed at any step.
+        """
+        generator = torch.Generator(self.run.device).manual_seed(name_key(seed, epoch, step))
+        return self.draw(poses, settings, generator)
 
     def draw(self, poses: int, settings: ClipDraw, generator: torch.Generator) -> ClipRows:
         """Clips of one random length with about `poses` frames together; rows are about equally likely to be in one.

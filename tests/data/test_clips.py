@@ -78,6 +78,26 @@ def test_clips_of_a_batch_have_about_as_many_frames_together_as_asked() -> None:
         assert 64 < index(1000).draw(90, ClipDraw(frames=27), generator(seed)).rows.numel() <= 90
 
 
+def test_a_batch_is_a_function_of_seed_epoch_and_step() -> None:
+    first, again = (index(500).batch(3, 90, one_length(9), seed=1, epoch=2) for _ in range(2))
+    assert torch.equal(first.rows, again.rows) and torch.equal(first.time, again.time)
+
+
+@pytest.mark.parametrize(("step", "seed", "epoch"), [(4, 1, 2), (3, 2, 2), (3, 1, 3)])
+def test_another_step_seed_or_epoch_gives_another_batch(step: int, seed: int, epoch: int) -> None:
+    one, other = index(500).batch(3, 90, one_length(9), 1, 2), index(500).batch(step, 90, one_length(9), seed, epoch)
+    assert not torch.equal(one.rows, other.rows)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 7])
+def test_the_shares_of_any_number_of_workers_make_the_same_batch(workers: int) -> None:
+    batch = index(500).batch(0, 200, one_length(9), 0, 0)
+    shares = [batch.share(rank, workers) for rank in range(workers)]
+    assert sum(map(len, shares)) == len(batch)
+    together = torch.cat([share.rows for share in shares])
+    assert sorted(together.tolist()) == sorted(batch.rows.tolist())
+
+
 def test_drawing_from_no_rows_is_refused() -> None:
     empty = ClipIndex(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), 25.0)
     with pytest.raises(InputError, match="no rows"):
