@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pose_diffusion.config.section import Count, NonNegative, Section, Share
 
 
 class VideoConfig(Section):
     single_share: Share = 0.2
-    """Share of steps whose clips are single frames; other lengths are drawn evenly by their logarithm, up to model.frames."""
+    """Share of steps whose clips are single frames."""
+    full_share: Share = 0.2
+    """Share of steps whose clips have model.frames frames; other lengths are drawn evenly by their logarithm."""
     strides: Annotated[list[Count], Field(min_length=1)] = [1, 1, 2, 3]
     """Every how many frames a clip takes one; one of these is drawn for each clip."""
     reverse: Share = 0.5
@@ -28,3 +30,9 @@ class VideoConfig(Section):
     """Weight of the velocity's error, in metres a frame of 30 frames a second."""
     bone_loss: NonNegative = 0.2
     """Weight of the bones' errors in length."""
+
+    @model_validator(mode="after")
+    def _shares_leave_room(self) -> VideoConfig:
+        if self.single_share + self.full_share > 1:
+            raise ValueError(f"single_share {self.single_share} and full_share {self.full_share} are more than 1 together")
+        return self

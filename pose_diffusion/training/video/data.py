@@ -85,7 +85,7 @@ class DrawnClips:
 def drawn_clips(columns: Sequence[Tensor], seed: int, config: Config, rate: float, batch: int, total: int) -> DrawnClips:
     """Epochs of clips from `selection.COLUMNS_OF_CLIPS`. batch: poses of a worker's step. total: rows over all workers."""
     video = config.video
-    draw = ClipDraw(config.model.frames, tuple(video.strides), video.single_share, video.reverse)
+    draw = ClipDraw(config.model.frames, tuple(video.strides), video.single_share, video.reverse, video.full_share)
     return DrawnClips(SequenceRows.of(columns, rate), draw, batch, seed, total)
 
 
