@@ -17,7 +17,7 @@ from pose_diffusion.distributed.cluster import tasks
 from pose_diffusion.distributed.cluster.session import ray_cluster
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera
-from pose_diffusion.inspection.card import card, frames_a_second, wide_px
+from pose_diffusion.inspection.card import card, wide_px
 from pose_diffusion.inspection.dataset_stats import DatasetStats
 from pose_diffusion.inspection.measure import measure
 from pose_diffusion.inspection.pages import pages
@@ -69,7 +69,7 @@ def _measure(folder: str, manifest: Manifest, files: list[ShardFile], samples: i
         for file in files:
             keys = {f"{span.subject}/{span.camera}" for span in file.spans}
             seen = {name: cameras[name] for name in sorted(keys & cameras.keys())}
-            yield storage.join(folder, file.path), seen, wide_px(manifest), wanted[file.path], frames_a_second(manifest)
+            yield storage.join(folder, file.path), seen, wide_px(manifest), wanted[file.path], manifests.frame_rate(manifest)
 
     progress = Progress("inspect", sum(file.rows for file in files), "rows")
     total = DatasetStats()

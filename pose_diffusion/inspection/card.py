@@ -69,13 +69,6 @@ def wide_px(manifest: Manifest) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def frames_a_second(manifest: Manifest) -> float | None:
-    """Of all clips, where their converter says it (Human3.6M's files are of 50); None where it does not."""
-    source = manifest.source
-    value = 50.0 if source.get("converter") == "human36m" else source.get("fps", source.get("frames_per_second"))
-    return float(value) if isinstance(value, int | float) else None
-
-
 def render(figures: dict, where: str) -> RenderableType:
     """The card as tables for a console."""
     facts = Table(title=f"Data set {where}", show_header=False, title_justify="left")
