@@ -51,7 +51,7 @@ def lift_clips(
     or assumed, see `Camera.intrinsic`. sequence: (N,) integers that differ between neighbouring sequences. frame: (N,)
     integers; rows whose frame does not ascend, or comes more than 2 s later, begin a new run, which no window leaves.
     rate: frames a second. frames: of the longest clip. batch: frames in a pass of the network, mirror images counted.
-    place: (N,) which row of its sequence each row is, where the first of them are not here; see `ClipIndex.windows`.
+    place: (N,) which row of its sequence each row is, needed where the first of them are not here; see `ClipIndex.windows`.
     wanted: the rows whose poses are asked for; the others are their neighbours, and not in the result.
     reached: told the share of the work done so far.
 
@@ -66,7 +66,9 @@ def lift_clips(
     if start >= stop:
         return total[start:start].float()
     mixture, intrinsic = mixture.to(device).float(), intrinsic.to(device).float()
-    windows, weights = ClipIndex(sequence.cpu(), frame.cpu(), rate).windows(frames, None if place is None else place.cpu())
+    sequence, frame = sequence.cpu(), frame.cpu()
+    place = _places(sequence) if place is None else place.cpu()
+    windows, weights = ClipIndex(sequence, frame, rate).windows(frames, place)
     needed = ((windows.rows >= start) & (windows.rows < stop)).any(1).nonzero()[:, 0]
     length = windows.valid[needed].sum(1)
     length, order = length.sort(descending=True, stable=True)  # windows of like lengths make a pass: little padding
@@ -84,6 +86,14 @@ def lift_clips(
         if reached:
             reached(part.stop / len(lengths))
     return total[start:stop].float()
+
+
+def _places(sequence: Tensor) -> Tensor:
+    """(N,) which row of its sequence each row is, the first of them being here."""
+    row = torch.arange(len(sequence))
+    begins = torch.ones(len(sequence), dtype=torch.bool)
+    begins[1:] = sequence.diff() != 0
+    return row - torch.where(begins, row, 0).cummax(0).values
 
 
 def _passes(lengths: list[int], batch: int, flips: bool) -> Iterator[slice]:
