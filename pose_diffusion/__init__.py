@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pose_diffusion.inference.keypoints import LiftedPoses
     from pose_diffusion.inference.lifting import Lifted
     from pose_diffusion.inference.options import SamplingOptions
+    from pose_diffusion.inference.video_bundle import VideoBundle
     from pose_diffusion.training.trainer import Trainer
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "LiftedPoses",
     "SamplingOptions",
     "Trainer",
+    "VideoBundle",
     "load_bundle",
     "metrics",
 ]
@@ -53,6 +55,7 @@ _MODULES = {
     "LiftedPoses": "inference.keypoints",
     "SamplingOptions": "inference.options",
     "Trainer": "training.trainer",
+    "VideoBundle": "inference.video_bundle",
     "load_bundle": "inference.bundle",
 }
 

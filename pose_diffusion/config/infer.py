@@ -21,7 +21,7 @@ class InferConfig(Section):
     batch: Annotated[int, Field(ge=0)] = 0
     """Poses in every pass of the networks, mirror images and hypotheses counted; 0 takes what suits the device."""
     diffusion: bool = True
-    """Refine the lifter's poses by diffusion; false publishes them as they are, in an eighth of the time."""
+    """Published model: refine the lifter's poses by diffusion; false publishes them as they are, in an eighth of the time."""
     flips: bool = True
     """Average with the prediction of the mirrored pose."""
     pose_2d: Literal["heaviest", "mean"] = "heaviest"
@@ -34,6 +34,11 @@ class InferConfig(Section):
     """Fresh noise in a DDIM step, instead of the bundle's."""
     preserve_scale: bool | None = None
     """Whether refined poses take the size of the lifter's, instead of as the bundle says."""
+    fps: Positive | None = None
+    """Video model: frames a second where the shards do not say; null assumes 30."""
+    field_of_view: Annotated[float, Field(gt=0, lt=180)] | None = None
+    """Video model: horizontal angle of cameras that are not known, degrees; null assumes a focal length as long as the image's
+    diagonal."""
     smooth: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] = 0.0
     """For video: average poses over near frames, as one more method; sigma of the window in frames, 0 leaves it out."""
     spread_scale: Positive = 1.0

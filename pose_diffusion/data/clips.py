@@ -148,23 +148,27 @@ class ClipIndex:
         seconds = self.seconds[rows]
         return (seconds - seconds[:, :1]).abs().float()
 
-    def windows(self, length: int) -> tuple[ClipRows, Tensor]:
+    def windows(self, length: int, place: Tensor | None = None) -> tuple[ClipRows, Tensor]:
         """Windows that cover every run, overlapping by half, with weights (B, T) that sum to 1 over the windows of a row.
 
-        A run that is no longer than `length` is one window. The last window of a longer run ends where the run does.
+        place: (N,) which row of its sequence each row is. Windows begin at every multiple of half their length among those,
+        at the run's begin, and as far before its end as they are long; a run that is no longer is one window. So they depend
+        on nothing that is more than `length` rows away: a part of a sequence with so many rows of its neighbours on each
+        side has the same windows as the whole. By default they are counted from the begin of each run.
         """
         stride = max(1, length // 2)
         size = self.end - self.begin
-        count = (-(-(size - length).clamp_min(0) // stride)) + 1  # (runs,)
+        phase = torch.zeros_like(size) if place is None else place[self.begin] % stride
+        count = torch.where(size > length, -(-(size - length + phase) // stride), 0) + 1  # (runs,)
         run = torch.repeat_interleave(torch.arange(len(count), device=size.device), count)
         first = torch.cat([count.new_zeros(1), count.cumsum(0)[:-1]])
-        start = self.begin[run] + (torch.arange(len(run), device=size.device) - first[run]) * stride
+        start = self.begin[run] - phase[run] + (torch.arange(len(run), device=size.device) - first[run]) * stride
         start = torch.maximum(torch.minimum(start, self.end[run] - length), self.begin[run])
         clip = self.at(start, min(length, int(size.max())) if len(size) else length)
         frames = clip.rows.shape[1]
-        place = torch.arange(frames, device=size.device)
+        position = torch.arange(frames, device=size.device)
         existing = clip.valid.sum(1, keepdim=True)
-        taper = torch.minimum(place + 1, existing - place).clamp_min(0).double() * clip.valid
+        taper = torch.minimum(position + 1, existing - position).clamp_min(0).double() * clip.valid
         total = torch.zeros(len(self), dtype=torch.float64, device=size.device).index_add_(
             0, clip.rows.flatten(), taper.flatten()
         )

@@ -11,6 +11,7 @@ The manifest is published last, so a folder with one is complete.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Collection
 from typing import Annotated, Any
@@ -115,10 +116,12 @@ def action_name(action: str) -> str:
 
 
 def frame_rate(manifest: Manifest) -> float | None:
-    """Frames a second of all sequences, where their converter says it (Human3.6M's files are of 50); None where it does not."""
+    """Frames a second of all sequences, where their converter says it (Human3.6M's files have 50); None where it does not."""
     source = manifest.source
     value = 50.0 if source.get("converter") == "human36m" else source.get("fps", source.get("frames_per_second"))
-    return float(value) if isinstance(value, int | float) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        return None
+    return float(value)
 
 
 def write(folder: str, manifest: Manifest) -> None:

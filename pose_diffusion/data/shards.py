@@ -140,6 +140,25 @@ def read(
     return table
 
 
+def read_rows(path: str, start: int, stop: int, columns: Sequence[str], kernels: int) -> pa.Table:
+    """Rows start to stop of a file, schema and values checked, without reading more than the row groups that hold them.
+
+    Raises InputError as `read` does, and for a file that has fewer rows.
+    """
+    with _parquet(path) as parquet:
+        if schema.check_schema(parquet.schema_arrow, path, columns) != kernels:
+            raise InputError(f"{path}: column 'mixture' has another K than {kernels}")
+        sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
+        if sum(sizes) < stop:
+            raise InputError(f"{path}: {sum(sizes)} rows, expected at least {stop}")
+        ends = np.cumsum(sizes)
+        groups = np.flatnonzero((ends > start) & (ends - sizes < stop))
+        first = int(ends[groups[0]] - sizes[groups[0]])
+        table = parquet.read_row_groups(groups.tolist(), columns=list(columns)).slice(start - first, stop - start)
+    schema.check_rows(table, f"{path}, from row {start} on")
+    return table
+
+
 def select(table: pa.Table, selection: Selection) -> pa.Table:
     """The rows that a selection keeps (its split aside)."""
     if selection.actions is None and selection.subjects is None and not selection.without_subjects:

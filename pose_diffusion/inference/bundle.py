@@ -1,53 +1,42 @@
-"""A model bundle: the folder (local or s3://) that training writes and everything else reads.
+"""A model bundle: the folder (local or s3://) that training writes and everything else reads. See `bundle_folder`.
+
+The published family's has
 
     lifter.safetensors      weights of the lifter
     denoiser.safetensors    weights of the denoiser; absent where only a lifter was trained
-    card.md                 for people: what this is, where it came from
-    model.yaml              format, version, sizes, diffusion settings, joints, units, SHA-256 of the weights, provenance
 
-model.yaml is published last and names what the weights must be, so a half-written or mixed folder is never read as a bundle.
+and diffusion settings in model.yaml. Of the video family's see `video_bundle`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import safetensors.torch
 import torch
-import yaml
 from numpy.typing import ArrayLike
-from safetensors import SafetensorError
 from torch import Tensor
 
 from pose_diffusion import storage
 from pose_diffusion.config import Config, DiffusionConfig, ModelConfig, loading
 from pose_diffusion.config.renamed import upgrade
 from pose_diffusion.errors import InputError
-from pose_diffusion.geometry import skeleton
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.geometry.layouts import Layout
+from pose_diffusion.inference import bundle_folder
 from pose_diffusion.inference.bundle_card import describe
+from pose_diffusion.inference.bundle_folder import CONVENTION, DENOISER, DESCRIPTION, LIFTER
 from pose_diffusion.inference.lifting import Lifted, lift
 from pose_diffusion.inference.options import DEFAULTS, SamplingOptions
+from pose_diffusion.inference.video_bundle import VideoBundle, load_video_bundle
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.graformer import Lifter
-from pose_diffusion.models.published.networks import Network, Networks, build
+from pose_diffusion.models.published.networks import Networks
+from pose_diffusion.models.weights import Network, build
 
 if TYPE_CHECKING:
     from pose_diffusion.inference.keypoints import LiftedPoses
-
-FORMAT = "pose-diffusion-bundle"
-VERSION = 1
-LIFTER, DENOISER, DESCRIPTION, CARD = "lifter.safetensors", "denoiser.safetensors", "model.yaml", "card.md"
-CONVENTION = {
-    "joints": list(skeleton.JOINTS),
-    "input": "normalised screen: u = 2 x_px / width - 1, v = 2 y_px / width - height / width",
-    "output": "metres, camera frame, minus the pelvis",
-}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -129,104 +118,46 @@ def save_bundle(
     Raises InputError where the weights do not fit the sizes in `model`.
     """
     build(Lifter, model, lifter, "lifter")
-    weights = {LIFTER: _serialise(lifter)}
+    states = {LIFTER: lifter}
     if denoiser is not None:
         build(Denoiser, model, denoiser, "denoiser")
-        weights[DENOISER] = _serialise(denoiser)
-    description = {
-        "format": FORMAT,
-        "version": VERSION,
-        "model": model.described(),
-        "diffusion": diffusion.model_dump(mode="json"),
-        "convention": CONVENTION,
-        "files": {name: hashlib.sha256(content).hexdigest() for name, content in weights.items()},
-        "provenance": dict(provenance or {}),
-    }
-    storage.remove_file(storage.join(folder, DESCRIPTION))
-    if denoiser is None:
-        storage.remove_file(storage.join(folder, DENOISER))
-    for name, content in weights.items():
-        storage.publish_bytes(storage.join(folder, name), content)
-    parameters = {LIFTER: lifter, DENOISER: denoiser or {}}
-    counts = {name: sum(tensor.numel() for tensor in parameters[name].values()) for name in weights}
+        states[DENOISER] = denoiser
+    settings = {"model": model.described(), "diffusion": diffusion.model_dump(mode="json")}
+    counts = {name: sum(tensor.numel() for tensor in state.values()) for name, state in states.items()}
     card = describe(model, diffusion, counts, provenance or {}, notes)
-    storage.publish_bytes(storage.join(folder, CARD), card.encode())
-    storage.publish_bytes(storage.join(folder, DESCRIPTION), yaml.safe_dump(description, sort_keys=False).encode())
+    bundle_folder.publish(folder, settings, CONVENTION, states, provenance or {}, card)
 
 
-def load_bundle(folder: str, device: str | torch.device = "cpu") -> Bundle:
-    """Reads a bundle, strictly. `device`: "cpu", "cuda", ...
+def load_bundle(folder: str, device: str | torch.device = "cpu") -> Bundle | VideoBundle:
+    """Reads a bundle of either family, strictly. `device`: "cpu", "cuda", ...
 
     Raises InputError for a missing file, an unknown format version, bad settings, weights that are truncated, are not those
     that model.yaml names, or do not fit the sizes, and for a device that is not there.
     """
-    description = read_description(folder)
+    if bundle_folder.family(bundle_folder.read_description(folder)) == "video":
+        return load_video_bundle(folder, device)
+    return load_published(folder, device)
+
+
+def load_published(folder: str, device: str | torch.device = "cpu") -> Bundle:
+    """A bundle of the published family, as `load_bundle` reads it. Raises InputError for one of the video family, too."""
+    description = bundle_folder.read_description(folder)
     path = storage.join(folder, DESCRIPTION)
+    if bundle_folder.family(description) != "published":
+        raise InputError(f"{folder}: a bundle of the video family, expected one of the published family")
     sections = {key: upgrade(key, description[key]) for key in ("model", "diffusion")}
     config: Config = loading.from_dict(sections, where=path)
-    try:
-        target = torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"device '{device}': {str(error).splitlines()[0]}") from None
-    files = description["files"]
+    target = bundle_folder.checked_device(device)
 
     def network(kind: type[Network], name: str) -> Network:
-        path = storage.join(folder, name)
-        return build(kind, config.model, _read_weights(path, files[name]), path).to(target).eval().requires_grad_(False)
+        weights = bundle_folder.read_weights(folder, name, description)
+        return build(kind, config.model, weights, storage.join(folder, name)).to(target).eval().requires_grad_(False)
 
     return Bundle(
         model=config.model,
         diffusion=config.diffusion,
         lifter=network(Lifter, LIFTER),
-        denoiser=network(Denoiser, DENOISER) if DENOISER in files else None,
-        content_hash=_content_hash(description),
+        denoiser=network(Denoiser, DENOISER) if DENOISER in description["files"] else None,
+        content_hash=bundle_folder.hash_of(description),
         provenance=description["provenance"],
     )
-
-
-def read_description(folder: str) -> dict[str, Any]:
-    """model.yaml, checked for format and version. Raises InputError where the folder holds no bundle of this version."""
-    path = storage.join(folder, DESCRIPTION)
-    if not storage.exists(path):
-        raise InputError(f"{folder}: no model bundle here ({DESCRIPTION} is missing)")
-    try:
-        description = yaml.safe_load(storage.read_bytes(path))
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise InputError(f"{path}: not YAML") from None
-    if not isinstance(description, dict) or description.get("format") != FORMAT:
-        raise InputError(f"{path}: expected the description of a {FORMAT}")
-    if description.get("version") != VERSION:
-        raise InputError(f"{path}: format version {description.get('version')!r}, expected {VERSION}")
-    for key in ("model", "diffusion", "convention", "files", "provenance"):
-        if not isinstance(description.get(key), dict):
-            raise InputError(f"{path}: key '{key}': expected a mapping, got {description.get(key)!r}")
-    if description["convention"] != CONVENTION:
-        raise InputError(f"{path}: key 'convention': its joints or units are not those of this package")
-    if LIFTER not in description["files"]:
-        raise InputError(f"{path}: key 'files': {LIFTER} is missing")
-    return description
-
-
-def content_hash(folder: str) -> str:
-    """What a bundle computes, as a hex digest: equal weights and settings are equal, wherever they came from."""
-    return _content_hash(read_description(folder))
-
-
-def _content_hash(description: Mapping[str, Any]) -> str:
-    decisive = {key: value for key, value in description.items() if key != "provenance"}
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
-
-
-def _serialise(state: Mapping[str, Tensor]) -> bytes:
-    return safetensors.torch.save({name: tensor.detach().cpu().float().contiguous() for name, tensor in state.items()})
-
-
-def _read_weights(path: str, sha256: str) -> dict[str, Tensor]:
-    content = storage.read_bytes(path)
-    try:
-        state = safetensors.torch.load(content)
-    except SafetensorError as error:
-        raise InputError(f"{path}: not a whole safetensors file ({error})") from None
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise InputError(f"{path}: its SHA-256 is not the one in {DESCRIPTION}: changed, or of another bundle")
-    return state

@@ -2,12 +2,13 @@
 
 Methods, in order: lifter, diffusion (both from `pose_2d`), and with several hypotheses mean and, where cameras are
 known, weighted and jointwise (see `aggregation`). The one to be pose_3d comes last; its root is fitted (see `reprojection`).
+Of the video family the one method is 'video'.
 Where neighbouring frames may help, one more: that one smoothed over them (see `smoothing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -17,9 +18,11 @@ from pose_diffusion.data.mixture import single
 from pose_diffusion.geometry.reprojection import fit_root, joint_log_likelihood
 from pose_diffusion.geometry.smoothing import smooth
 from pose_diffusion.inference import aggregation
+from pose_diffusion.inference.clip_lifting import lift_clips
 from pose_diffusion.inference.lifting import lift
 from pose_diffusion.inference.options import SamplingOptions
 from pose_diffusion.models.published.networks import Networks
+from pose_diffusion.models.video.network import VideoNetwork
 
 _MM = 1000.0
 
@@ -97,6 +100,40 @@ def estimate(
     if intrinsic is not None:
         root = fit_root(list(poses.values())[-1], uv, intrinsic, sigma)
     return Estimate(poses, lifted.spread * _MM, hypotheses, root, uv)
+
+
+@torch.no_grad()
+def estimate_clips(
+    network: VideoNetwork,
+    mixture: Tensor,
+    intrinsic: Tensor | None,
+    assumed: Tensor,
+    sequence: Tensor,
+    frame: Tensor,
+    rate: float,
+    frames: int,
+    options: SamplingOptions,
+    *,
+    place: Tensor | None = None,
+    wanted: slice = slice(None),
+    reached: Callable[[float], None] | None = None,
+) -> Estimate:
+    """Of sequences by the video family, whose one method is 'video'. See `clip_lifting.lift_clips`.
+
+    intrinsic: (N, 9), NaN where unknown, None where no camera is known. assumed: (N, 9), where it is not. The root is fitted
+    where the camera is known, to the poses that `options.pose_2d` chooses.
+    """
+    device = network.out.bias.device
+    mixture, assumed = mixture.to(device), assumed.to(device)
+    intrinsic = None if intrinsic is None else intrinsic.to(device)
+    lens = assumed if intrinsic is None else torch.where(intrinsic.isnan(), assumed, intrinsic)
+    pose = lift_clips(
+        network, mixture, lens, sequence, frame, rate, frames, options.flips, options.batch,
+        place=place, wanted=wanted, reached=reached,
+    )  # fmt: skip
+    uv, sigma = single(mixture[wanted], options.pose_2d).split(2, -1)  # each (N, 17, 2)
+    root = None if intrinsic is None else fit_root(pose, uv, intrinsic[wanted], sigma)
+    return Estimate({"video": pose}, pose.new_zeros(pose.shape[:2]), None, root, uv)
 
 
 def _likelihood(hypotheses: Tensor, uv: Tensor, sigma: Tensor, mixture: Tensor, intrinsic: Tensor) -> Tensor:

@@ -23,9 +23,12 @@ from pose_diffusion.data.sources.detections.person_sequences import person_seque
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.geometry.layouts import LAYOUTS, Layout, of_size
-from pose_diffusion.inference.estimation import Estimate, estimate
+from pose_diffusion.geometry.person_view import assumed_intrinsic
+from pose_diffusion.inference.clip_lifting import ASSUMED_RATE
+from pose_diffusion.inference.estimation import Estimate, estimate, estimate_clips
 from pose_diffusion.inference.options import SamplingOptions
 from pose_diffusion.models.published.networks import Networks
+from pose_diffusion.models.video.network import VideoNetwork
 from pose_diffusion.runtime import keyed_random
 
 _WHERE = "pixels"
@@ -117,6 +120,32 @@ def lift_sequences(
     if networks.device.type == "cuda":
         torch.cuda.synchronize(networks.device)
     return estimates
+
+
+def lift_videos(
+    network: VideoNetwork,
+    frames: int,
+    sequences: Sequence[PoseSequence],
+    options: SamplingOptions,
+    cameras: Sequence[Camera] | None,
+    fps: float | None,
+) -> list[Estimate]:
+    """An estimate of each sequence by the video family, in the CPU's memory. frames: of the longest clip.
+
+    cameras: one for each sequence, None where they are unknown. fps: None where unknown.
+    """
+    found = []
+    for number, sequence in enumerate(sequences):
+        rows = len(sequence)
+        intrinsic = None if cameras is None else torch.from_numpy(cameras[number].intrinsic).expand(rows, 9)
+        assumed = torch.from_numpy(assumed_intrinsic(sequence.width, sequence.height)).expand(rows, 9)
+        name = torch.zeros(rows, dtype=torch.int64)
+        mixture, rate = torch.from_numpy(sequence.mixture), ASSUMED_RATE if fps is None else fps
+        one = estimate_clips(network, mixture, intrinsic, assumed, name, _frames(sequence), rate, frames, options)
+        found.append(one.on_cpu())
+    if network.out.bias.is_cuda:
+        torch.cuda.synchronize(network.out.bias.device)
+    return found
 
 
 def smoothing_width(seconds: float, fps: float | None) -> float:

@@ -85,13 +85,13 @@ def poses_per_pass(options: SamplingOptions, device: torch.device) -> int:
 
 def mirror(pose: Tensor) -> Tensor:
     """The mirror image: the first channel negated, left and right joints swapped. (..., 17, channels), in a new tensor."""
-    flipped = pose.index_select(-2, _flip_order(pose.device))
+    flipped = pose.index_select(-2, flip_order(pose.device))
     flipped[..., 0].neg_()
     return flipped
 
 
 @functools.cache
-def _flip_order(device: torch.device) -> Tensor:
+def flip_order(device: torch.device) -> Tensor:
     """skeleton.FLIP on the device once: sent with each call, a GPU's work so far would be waited for."""
     return torch.tensor(skeleton.FLIP, device=device)
 
@@ -123,7 +123,7 @@ def _refine(
         sigma = None
     if options.flips:
         uv, xyz = torch.cat([uv, mirror(uv)]), torch.cat([xyz, mirror(xyz)])
-        sigma = None if sigma is None else torch.cat([sigma, sigma.index_select(1, _flip_order(sigma.device))])
+        sigma = None if sigma is None else torch.cat([sigma, sigma.index_select(1, flip_order(sigma.device))])
     x_start = torch.cat([uv, xyz], -1)  # (rows, 17, 5)
     sample, _ = networks.sample(x_start, uv, options.steps, options.eta, noise_scale(x_start, sigma), noise)
     refined = sample[..., 2:].float()

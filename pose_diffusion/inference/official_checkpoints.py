@@ -22,7 +22,7 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.inference.bundle import save_bundle
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.graformer import Lifter
-from pose_diffusion.models.published.networks import build
+from pose_diffusion.models.weights import build
 
 _BLOCK = {
     "self_attn.linears.3": "attention.out",

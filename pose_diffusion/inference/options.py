@@ -65,6 +65,13 @@ class SamplingOptions:
         )
         return dataclasses.replace(options, **changes)
 
+    def check_video(self, prefix: str = "", suffix: str = "") -> None:
+        """Raises InputError for an option that the video family does not have. prefix, suffix: about its name."""
+        for name in ("hypotheses", "steps", "eta", "preserve_scale", "aggregate"):
+            value = getattr(self, name)
+            if value != getattr(DEFAULTS, name):
+                raise InputError(f"{prefix}{name}{suffix} is {value}: the video model has no diffusion, leave it out")
+
     def resolve(self, diffusion: DiffusionConfig) -> ResolvedOptions:
         """With the bundle's own steps, eta and preserve_scale where None stands for them."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}

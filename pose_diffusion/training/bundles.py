@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pose_diffusion.config import Config, ModelConfig, TrainConfig
 from pose_diffusion.errors import InputError
-from pose_diffusion.inference.bundle import load_bundle, save_bundle
+from pose_diffusion.inference.bundle import load_published, save_bundle
 from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.training.state import TrainState, cpu_weights
 
 
 def given_lifter(folder: str, model: ModelConfig) -> Lifter:
     """The lifter of the bundle train.lifter. Raises InputError where its size is not the config's."""
-    bundle = load_bundle(folder)
+    bundle = load_published(folder)
     if bundle.model != model:
         raise InputError(f"key 'train.lifter': {folder} holds {bundle.model}, the config's model is {model}")
     return bundle.lifter

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from pose_diffusion import storage
 from pose_diffusion.config import Config, TuneConfig, loading
-from pose_diffusion.inference.bundle import load_bundle, save_bundle
+from pose_diffusion.inference.bundle import load_published, save_bundle
 from pose_diffusion.tuning import page, trials
 from pose_diffusion.tuning.space import Space, apply
 from pose_diffusion.tuning.suggestion import draw
@@ -132,7 +132,7 @@ class Search:
 
     def publish_bundle(self, best: Trial) -> None:
         """Writes the searched bundle (mode: sampling) with the best trial's sampling in place of its own."""
-        bundle = load_bundle(self.config.tune.bundle)
+        bundle = load_published(self.config.tune.bundle)
         save_bundle(
             storage.join(self.config.tune.output, MODEL),
             bundle.model,

@@ -145,9 +145,12 @@ def test_lengths_are_drawn_with_a_bias_to_both_ends() -> None:
 
 @pytest.mark.parametrize("lengths", [(1,), (3,), (27,), (28,), (30_000,), (3, 30_000, 1, 40)])
 @pytest.mark.parametrize("length", [1, 2, 27])
-def test_windows_cover_every_row_with_weights_that_sum_to_one(lengths: tuple[int, ...], length: int) -> None:
+@pytest.mark.parametrize("offset", [None, 0, 5, 1000])
+def test_windows_cover_every_row_with_weights_that_sum_to_one(
+    lengths: tuple[int, ...], length: int, offset: int | None
+) -> None:
     runs = index(*lengths)
-    windows, weights = runs.windows(length)
+    windows, weights = runs.windows(length, None if offset is None else offset + torch.arange(len(runs)))
     torch.testing.assert_close(join(windows, weights, torch.ones_like(weights)[..., None], len(runs)), torch.ones(len(runs), 1))
     assert (runs.run[windows.rows] == runs.run[windows.rows][:, :1]).all()
     assert windows.rows.shape[1] <= length
@@ -186,3 +189,18 @@ def test_windows_of_a_long_run_overlap_by_half() -> None:
     windows, _ = index(270).windows(28)
     starts: Tensor = windows.rows[:, 0]
     assert starts.diff().tolist() == [14] * (len(starts) - 2) + [270 - 28 - int(starts[-2])]
+
+
+def test_windows_of_a_part_are_those_of_the_whole() -> None:
+    runs, place = index(270), torch.arange(270)
+    part = ClipIndex(torch.zeros(190, dtype=torch.int64), place[80:], 25.0)
+    (whole, _), (some, _) = runs.windows(28, place), part.windows(28, place[80:])
+    starts = whole.rows[:, 0]
+    assert starts.tolist() == [*range(0, 242, 14), 242]
+    assert some.rows[1:, 0].add(80).tolist() == starts[starts > 80].tolist()
+
+
+def test_a_window_of_a_run_ends_where_the_run_does_and_no_earlier_than_it_is_long() -> None:
+    windows, _ = index(40).windows(27, torch.arange(5, 45))
+    assert windows.rows[:, 0].tolist() == [0, 8, 13]
+    assert windows.rows.shape[1] == 27 and bool(windows.valid.all())

@@ -12,7 +12,8 @@ import yaml
 from pose_diffusion import storage
 from pose_diffusion.config import DiffusionConfig, ModelConfig
 from pose_diffusion.errors import InputError
-from pose_diffusion.inference.bundle import Bundle, content_hash, load_bundle, save_bundle
+from pose_diffusion.inference.bundle import Bundle, load_bundle, save_bundle
+from pose_diffusion.inference.bundle_folder import content_hash
 
 
 def _save(bundle: Bundle, folder: Path, lifter_only: bool = False, **replaced: object) -> None:

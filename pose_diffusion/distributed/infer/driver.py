@@ -28,12 +28,15 @@ from pose_diffusion.distributed.cluster import resources, tasks
 from pose_diffusion.distributed.cluster.causes import input_error_in
 from pose_diffusion.distributed.cluster.progress_actor import progress_actor
 from pose_diffusion.distributed.cluster.session import ray_cluster
+from pose_diffusion.distributed.infer.halos import Halo, halos
 from pose_diffusion.distributed.infer.outcomes import Outcomes
 from pose_diffusion.distributed.infer.shard_lifter import PREDICTIONS, Outcome, ShardLifter, Task, finished
+from pose_diffusion.distributed.infer.video_input import VideoInput, video_input
 from pose_diffusion.distributed.report import load_previous
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.geometry.camera import Camera
-from pose_diffusion.inference.bundle import content_hash, read_description
+from pose_diffusion.inference.bundle_folder import family, hash_of, read_description
+from pose_diffusion.inference.clip_lifting import ASSUMED_RATE
 from pose_diffusion.report import build
 from pose_diffusion.report.report_stats import ReportStats
 from pose_diffusion.runtime.progress import Progress
@@ -47,6 +50,7 @@ _IN_HAND = {"cpu": 3, "cuda": 8}  # a GPU lifts a shard in less time than a proc
 _NOT_IDENTITY = {
     "bundle", "input", "output", "batch", "workers", "threads", "shards_in_flight", "device", "on_bad_shard", "retries"
 }  # fmt: skip
+_VIDEO = {"fps", "field_of_view"}
 
 
 def infer(config: Config) -> dict:
@@ -61,15 +65,19 @@ def infer(config: Config) -> dict:
     manifest = manifests.read_listing(config.infer.input) if tolerant else manifests.read(config.infer.input)
     selection = _selection(config)
     selection.check(manifest, config.infer.input)
-    cameras, reproject = _cameras(config, manifest, selection)
-    identity = _identity(config, manifest)
+    description = read_description(config.infer.bundle)
+    video = _video(config, manifest, description)
+    cameras, reproject = _cameras(config, manifest, selection, description)
+    identity = _identity(config, manifest, description, video)
     run_folder.claim(config.infer.output, "infer", identity)
     storage.publish_bytes(storage.join(config.infer.output, "config.yaml"), loading.dump(config).encode())
 
     files = selection.files(manifest)
+    around = halos(files, selection, video.frames if video else 0)
+    halo_of = {file.path: halo for file, halo in zip(files, around, strict=True)}
     outcomes = Outcomes(total=len(files))
     with ray_cluster(config):
-        task = _task(config, manifest.kernels, selection, cameras, reproject, identity)
+        task = _task(config, manifest.kernels, selection, cameras, reproject, identity, video)
         missing = []
         for file, stats in _finished(task, files, config.ray.cpu_selector):
             if stats is None:
@@ -83,7 +91,7 @@ def infer(config: Config) -> dict:
             gpus = int(task.device == "cuda")
             resources.require(config, "infer.device" if gpus else "infer.threads", 1, task.threads, gpus)
         progress = Progress("infer", sum(selection.count(file) for file in missing), "poses")
-        for outcome in _lift_all(task, missing, progress):
+        for outcome in _lift_all(task, [(file, halo_of[file.path]) for file in missing], progress):
             outcomes.record(outcome, tolerant)
             if outcomes.stop_reason:
                 break
@@ -102,7 +110,8 @@ def infer(config: Config) -> dict:
         throughput = load_previous(config.infer.output)[2]
     if outcomes.figures is None:
         raise RunError(f"{config.infer.input}: every shard was skipped: {outcomes.skipped[0].reason}")
-    report = build.assemble(outcomes.figures, outcomes.skipped, config.infer.model_dump(mode="json"), throughput)
+    settings = config.infer.model_dump(mode="json") | (video.settings(config.infer, manifest, selection) if video else {})
+    report = build.assemble(outcomes.figures, outcomes.skipped, settings, throughput)
     try:
         build.publish(config.infer.output, report)
     except OSError as error:
@@ -123,18 +132,35 @@ def _selection(config: Config) -> Selection:
     )
 
 
-def _identity(config: Config, manifest: Manifest) -> dict:
+def _video(config: Config, manifest: Manifest, description: dict) -> VideoInput | None:
+    """What the video family is told beside the published one, None for a bundle of that one.
+
+    Raises InputError for settings that the bundle's family does not have.
+    """
+    infer = config.infer
+    if family(description) == "video":
+        return video_input(infer, manifest, description)
+    for name in ("fps", "field_of_view"):
+        if getattr(infer, name) is not None:
+            raise InputError(f"key 'infer.{name}': {infer.bundle} is of the published family, which has no use for it")
+    return None
+
+
+def _identity(config: Config, manifest: Manifest, description: dict, video: VideoInput | None) -> dict:
     """What decides the predictions: model, input and those settings that change numbers."""
     content = [*(f"{file.path} {file.sha256}" for file in manifest.files), json.dumps(manifest.cameras, sort_keys=True)]
+    # Identities of the published family are without the video model's keys, which its runs never had.
+    named = {"field_of_view": config.infer.field_of_view, "fps": video.rate} if video else {}
+    infer = config.infer.model_dump(mode="json", exclude=_NOT_IDENTITY | _VIDEO) | named
     return {
-        "bundle": content_hash(config.infer.bundle),
+        "bundle": hash_of(description),
         "shards": run_folder.digest(content),
         "data": config.data.model_dump(mode="json", include={"actions", "subjects"}),
-        "infer": first_names("infer", config.infer.model_dump(mode="json", exclude=_NOT_IDENTITY)),
+        "infer": first_names("infer", infer),
     }
 
 
-def _cameras(config: Config, manifest: Manifest, selection: Selection) -> tuple[dict[str, Camera], bool]:
+def _cameras(config: Config, manifest: Manifest, selection: Selection, description: dict) -> tuple[dict[str, Camera], bool]:
     """The cameras of the selected poses, and whether they are known for all of them.
 
     Raises InputError for a camera that cannot be read and for hypotheses that the input or the cameras do not allow.
@@ -151,7 +177,7 @@ def _cameras(config: Config, manifest: Manifest, selection: Selection) -> tuple[
             f"key 'infer.aggregate': {infer.aggregate} reprojects, and {where} has no camera for '{unknown[0]}' (and "
             f"{len(unknown) - 1} more); use mean"
         )
-    eta = read_description(infer.bundle)["diffusion"].get("eta", 0) if infer.eta is None else infer.eta
+    eta = description.get("diffusion", {}).get("eta", 0) if infer.eta is None else infer.eta
     if not infer.diffusion:
         eta = 0
     if infer.hypotheses > 1 and manifest.kernels == 1 and not eta:
@@ -163,7 +189,13 @@ def _cameras(config: Config, manifest: Manifest, selection: Selection) -> tuple[
 
 
 def _task(
-    config: Config, kernels: int, selection: Selection, cameras: dict[str, Camera], reproject: bool, identity: dict
+    config: Config,
+    kernels: int,
+    selection: Selection,
+    cameras: dict[str, Camera],
+    reproject: bool,
+    identity: dict,
+    video: VideoInput | None,
 ) -> Task:
     available = ray.cluster_resources()
     device = config.infer.device
@@ -175,7 +207,8 @@ def _task(
     in_hand = config.infer.shards_in_flight or _IN_HAND[device]
     run = run_folder.digest([json.dumps(identity, sort_keys=True)])
     infer = config.infer.model_copy(update={"workers": workers, "shards_in_flight": in_hand})
-    return Task(infer, selection, kernels, cameras, reproject, run, device, threads)
+    rate = video.rate if video else ASSUMED_RATE
+    return Task(infer, selection, kernels, cameras, reproject, run, device, threads, rate)
 
 
 def _finished(task: Task, files: list[ShardFile], labels: dict[str, str]) -> Iterator[tuple[ShardFile, ReportStats | None]]:
@@ -187,13 +220,13 @@ def _finished(task: Task, files: list[ShardFile], labels: dict[str, str]) -> Ite
         yield there[number], figures
 
 
-def _lift_all(task: Task, files: list[ShardFile], progress: Progress) -> Iterator[Outcome]:
+def _lift_all(task: Task, shards: list[tuple[ShardFile, Halo]], progress: Progress) -> Iterator[Outcome]:
     """The outcome of each shard file, as they end."""
-    if not files:
+    if not shards:
         return
-    items = [{"file": pickle.dumps(file)} for file in files]
-    workers = min(task.infer.workers, len(files))
-    in_hand = min(task.infer.shards_in_flight, -(-len(files) // workers))  # the first worker up leaves some for the others
+    items = [{"shard": pickle.dumps(shard)} for shard in shards]
+    workers = min(task.infer.workers, len(shards))
+    in_hand = min(task.infer.shards_in_flight, -(-len(shards) // workers))  # the first worker up leaves some for the others
     with progress_actor(task.infer.output, progress.reached) as counts:
         dataset = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
             ShardLifter,
@@ -215,4 +248,4 @@ def _lift_all(task: Task, files: list[ShardFile], progress: Progress) -> Iterato
             log.debug("infer: Ray Data stopped", exc_info=error)
             reason = f"lifting stopped: {str(error).splitlines()[0]}; run the same command again to go on"
             raise input_error_in(error) or RunError(reason) from None
-    progress.reached(sum(task.selection.count(file) for file in files))
+    progress.reached(sum(task.selection.count(file) for file, _ in shards))

@@ -7,32 +7,32 @@ run's settings alone, so a call may be repeated, and its file is the same each t
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
+import functools
 import hashlib
 import logging
 import pickle
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
 
 from pose_diffusion import storage
 from pose_diffusion.config import InferConfig
-from pose_diffusion.data import predictions, schema, shards
+from pose_diffusion.data import predictions, shards
 from pose_diffusion.data.manifest import Selection, ShardFile
-from pose_diffusion.distributed.infer.shard_rows import row_frames, row_intrinsics, row_keys, row_sequences
+from pose_diffusion.distributed.infer.estimators import COLUMNS, ClipEstimator, Estimator, FrameEstimator, ShardInput
+from pose_diffusion.distributed.infer.halos import Halo, Piece
+from pose_diffusion.distributed.infer.shard_rows import row_frames, row_sequences
 from pose_diffusion.errors import InputError, StorageError
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.inference.bundle import load_bundle
-from pose_diffusion.inference.estimation import Estimate, estimate
-from pose_diffusion.inference.lifting import poses_per_pass, suitable_rows
-from pose_diffusion.inference.options import SamplingOptions
+from pose_diffusion.inference.clip_lifting import ASSUMED_RATE
+from pose_diffusion.inference.estimation import Estimate
+from pose_diffusion.inference.video_bundle import VideoBundle
 from pose_diffusion.report import report_stats
 from pose_diffusion.report.report_stats import ReportStats
 from pose_diffusion.runtime.process import configure_runtime
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 PREDICTIONS = "predictions"
 RUN = "pose_diffusion.run"
 _STARTS = 4  # of a shard whose worker dies, before it is given up
-_GROUP = 2048  # poses, hypotheses counted, between two looks at the progress
+NO_HALO = Halo()
 
 
 class ShardProgress(Protocol):
@@ -56,7 +56,7 @@ class Task:
     """What lifting a shard needs to know.
 
     cameras: '<subject>/<camera>' -> its parameters. reproject: all poses have one. run: the identity that marks this run's
-    prediction files.
+    prediction files. rate: frames a second, for the video family.
     """
 
     infer: InferConfig
@@ -67,6 +67,7 @@ class Task:
     run: str
     device: str
     threads: int
+    rate: float = ASSUMED_RATE
 
     def source(self, file: ShardFile) -> str:
         return storage.join(self.infer.input, file.path)
@@ -92,7 +93,9 @@ class Outcome:
 
 
 class ShardLifter:
-    """The model, loaded once, and a call that lifts the shards of a batch {'file': pickled ShardFiles} to pickled Outcomes.
+    """The model, loaded once, and a call that lifts a batch of shards.
+
+    The batch is {'shard': pickled pairs of ShardFile and Halo}, the result {'outcome': pickled Outcomes}.
 
     progress: told of shards begun and of the poses lifted so far.
     """
@@ -104,24 +107,29 @@ class ShardLifter:
         configure_runtime(max(1, threads), infer.precision == "tf32")
         self.task, self.progress = task, progress
         bundle = load_bundle(infer.bundle, task.device)
-        self.bundle = bundle if infer.diffusion else dataclasses.replace(bundle, denoiser=None)
-        if infer.compiled:
-            self.bundle.compile()
-        batch = infer.batch or suitable_rows(self.bundle.device)
-        self.options = SamplingOptions.from_config(infer, reproject=task.reproject, batch=batch)
+        self.estimator: Estimator = (
+            ClipEstimator(bundle, infer, task.cameras, task.rate)
+            if isinstance(bundle, VideoBundle)
+            else FrameEstimator(bundle, infer, task.cameras, task.reproject)
+        )
+        self.bundle = self.estimator.bundle
         self.device = threading.Lock()
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        outcomes = [self.lift(pickle.loads(file)) for file in batch["file"]]
+        outcomes = [self.lift(*pickle.loads(shard)) for shard in batch["shard"]]
         return {"outcome": np.array([pickle.dumps(outcome) for outcome in outcomes], object)}
 
-    def lift(self, file: ShardFile) -> Outcome:
-        """Publishes the predictions of a shard file. Never raises: what fails is told in the outcome."""
+    def lift(self, file: ShardFile, halo: Halo = NO_HALO) -> Outcome:
+        """Publishes the predictions of a shard file. Never raises: what fails is told in the outcome.
+
+        halo: the rows of neighbouring files that its clips reach into.
+        """
         count = self.task.selection.count(file)
         if self.progress and self.progress.begun(file.path) > _STARTS:
             return Outcome(file.path, count, lost=f"{self.task.source(file)}: its worker died {_STARTS} times")
         try:
             rows = self._read(file)
+            shard = ShardInput(rows, self._pieces(halo.before)[::-1], self._pieces(halo.after), halo.place)
         except InputError as error:
             if not isinstance(error, StorageError):
                 return Outcome(file.path, count, bad=str(error))
@@ -130,9 +138,9 @@ class ShardLifter:
             return Outcome(file.path, count, lost=_reason(self.task.source(file), error))
         output = self.task.output(file)
         try:
-            poses = self._poses(rows)
+            inputs = self.estimator.inputs(shard)
             with self.device:
-                parts = self._estimate(*poses, file.path)
+                parts = self.estimator.estimate(inputs, lambda rows: self._reached(file.path, rows))
                 queued = self._queued()
             if queued:
                 queued.synchronize()
@@ -159,18 +167,28 @@ class ShardLifter:
             raise InputError(f"{path}: its SHA-256 is not the manifest's: changed since it was prepared")
         return shards.select(table, task.selection)
 
-    def _poses(self, rows: pa.Table) -> tuple[Tensor, Tensor, Tensor | None]:
-        """What is lifted, on the device: mixtures, keys of the draws and, where cameras are known, intrinsics."""
-        mixture = torch.from_numpy(np.require(schema.tensor_values(rows["mixture"]), requirements="W"))
-        keys = row_keys(rows, self.task.infer.seed)
-        intrinsic = row_intrinsics(rows, self.task.cameras) if self.task.cameras else None
-        return self._to_device(mixture), self._to_device(keys), None if intrinsic is None else self._to_device(intrinsic)
+    def _pieces(self, pieces: Sequence[Piece]) -> tuple[pa.Table, ...]:
+        """The selected rows of neighbouring files. Where bad shards are skipped, a bad one ends what clips can see."""
+        task = self.task
+        tables = []
+        for piece in pieces:
+            path = task.source(piece.file)
+            read = functools.partial(shards.read_rows, path, piece.start, piece.stop, COLUMNS, task.kernels)
+            try:
+                table = retry(read, task.infer.retries)
+            except StorageError:
+                raise
+            except InputError as error:
+                if task.infer.on_bad_shard != "skip":
+                    raise
+                log.warning("infer: clips end before a shard that cannot be read: %s", error)
+                break
+            tables.append(shards.select(table, task.selection))
+        return tuple(tables)
 
-    def _to_device(self, tensor: Tensor) -> Tensor:
-        device = self.bundle.device
-        if device.type == "cuda":  # only from pinned memory a copy need not wait for what is queued
-            tensor = tensor.pin_memory()
-        return tensor.to(device, non_blocking=True)
+    def _reached(self, path: str, rows: int) -> None:
+        if self.progress:
+            self.progress.reached(path, rows)
 
     def _queued(self) -> torch.cuda.Event | None:
         """What ends when the GPU has done all that is queued for it."""
@@ -179,23 +197,6 @@ class ShardLifter:
         event = torch.cuda.Event(blocking=True)
         event.record()
         return event
-
-    def _estimate(self, mixture: Tensor, keys: Tensor, intrinsic: Tensor | None, path: str) -> list[Estimate]:
-        """The estimate, part by part, in the CPU's memory once a GPU has done what is queued."""
-        a_pass = poses_per_pass(self.options, self.bundle.device)
-        group = a_pass * -(-_GROUP // (a_pass * self.options.hypotheses))  # whole passes, so that the last one alone is padded
-        parts = []
-        with self._precision():
-            for start in range(0, len(mixture), group):
-                part = slice(start, start + group)
-                known = None if intrinsic is None else intrinsic[part]
-                parts.append(estimate(self.bundle, mixture[part], self.options, keys[part], known).on_cpu())
-                if self.progress:
-                    self.progress.reached(path, min(start + group, len(mixture)))
-        return parts
-
-    def _precision(self) -> contextlib.AbstractContextManager:
-        return torch.autocast(self.bundle.device.type, torch.bfloat16, enabled=self.task.infer.precision == "bf16")
 
 
 def finished(task: Task, file: ShardFile) -> ReportStats | None:

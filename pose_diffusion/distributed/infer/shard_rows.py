@@ -1,4 +1,4 @@
-"""What lifting reads of a shard's rows beside their mixtures: keys of the draws, cameras, places in time."""
+"""What lifting reads of a shard's rows beside their mixtures: keys of the draws, cameras, places in time and sequence."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pose_diffusion.data import shards
 from pose_diffusion.geometry.camera import Camera
+from pose_diffusion.geometry.person_view import assumed_intrinsic
 from pose_diffusion.runtime import keyed_random
 
 
@@ -38,6 +39,20 @@ def row_intrinsics(rows: pa.Table, cameras: Mapping[str, Camera]) -> Tensor:
         parts.append(torch.from_numpy(values).expand(span.rows, 9))
         start += span.rows
     return torch.cat(parts) if parts else torch.zeros(0, 9, dtype=torch.float64)
+
+
+def row_assumed(rows: pa.Table, field_of_view: float | None) -> Tensor:
+    """(N, 9): the intrinsic of a camera of which nothing is known, for each row's image size. field_of_view: degrees."""
+    sizes = np.stack([rows["width"].to_numpy(), rows["height"].to_numpy()], 1)
+    unique, number = np.unique(sizes, axis=0, return_inverse=True)
+    values = np.array([assumed_intrinsic(int(width), int(height), field_of_view) for width, height in unique]).reshape(-1, 9)
+    return torch.from_numpy(values[number.reshape(-1)])
+
+
+def row_places(rows: pa.Table, first: int) -> Tensor:
+    """(N,) int64: which row of its sequence each row is. first: of the first one, whose sequence may begin elsewhere."""
+    parts = [torch.arange(span.rows) + (0 if number else first) for number, span in enumerate(shards.spans_of(rows))]
+    return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64)
 
 
 def row_frames(rows: pa.Table) -> Tensor:

@@ -22,7 +22,7 @@ from pose_diffusion.distributed.train.scaling import NO_CPU, runs_at_once, worke
 from pose_diffusion.distributed.tune.ray_hooks import Prune, Record, Suggest
 from pose_diffusion.distributed.tune.trial import Lifters, lifter_run, sample_trial, train_trial
 from pose_diffusion.errors import InputError, RunError
-from pose_diffusion.inference.bundle import Bundle, load_bundle
+from pose_diffusion.inference.bundle import Bundle, load_published
 from pose_diffusion.storage import run_folder
 from pose_diffusion.training.selection import held_out_selection
 from pose_diffusion.tuning import sampling
@@ -134,7 +134,7 @@ def _sampling_inputs(config: Config) -> tuple[Bundle, Manifest, Selection]:
         raise InputError("key 'tune.bundle': expected a trained bundle to search on (tune.mode sampling), got nothing")
     if not config.data.shards:
         raise InputError("key 'data.shards': expected a shard folder with the held-out subjects, got nothing")
-    bundle = load_bundle(config.tune.bundle)
+    bundle = load_published(config.tune.bundle)
     if bundle.denoiser is None:
         raise InputError(f"key 'tune.bundle': {config.tune.bundle} holds a lifter alone: there is no sampling to search")
     manifest = manifests.read(config.data.shards)

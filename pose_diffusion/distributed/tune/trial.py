@@ -15,7 +15,7 @@ from pose_diffusion import storage
 from pose_diffusion.config import Config, DiffusionConfig, loading
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.distributed.train.driver import identity, train
-from pose_diffusion.inference.bundle import load_bundle
+from pose_diffusion.inference.bundle import load_published
 from pose_diffusion.storage import run_folder
 from pose_diffusion.tuning import sampling
 
@@ -32,7 +32,7 @@ def train_trial(settings: dict[str, Any], lifters: Any, side_by_side: int) -> No
 def sample_trial(settings: dict[str, Any], poses: tuple[Tensor, Tensor], folder: str, device: str, threads: int) -> None:
     """Lifts the held-out poses with the bundle as the trial's config says, and reports the error."""
     torch.set_num_threads(threads)
-    mpjpe, seconds = sampling.error(load_bundle(folder, device), loading.from_yaml(settings["config"]), *poses)
+    mpjpe, seconds = sampling.error(load_published(folder, device), loading.from_yaml(settings["config"]), *poses)
     ray.tune.report({"mpjpe": mpjpe, "seconds": seconds})
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,8 +19,6 @@ from pose_diffusion.models.published.compiling import compile_blocks, compiled
 from pose_diffusion.models.published.denoiser import Context, Denoiser
 from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.runtime.cuda_graphs import GraphedFunction
-
-Network = TypeVar("Network", Lifter, Denoiser)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -92,23 +90,3 @@ class Networks:
             recorded = GraphedFunction(lambda x_t, embedded, guide, t: step(x_t, Context(embedded, guide), t))
             denoiser.encode = GraphedFunction(denoiser.encode)
             denoiser.denoise = lambda x_t, context, t: recorded(x_t, *context, t)
-
-
-def build(kind: type[Network], config: ModelConfig, state: Mapping[str, Tensor], where: str) -> Network:
-    """A network of the config's size with these weights. Raises InputError, naming `where`, unless names and shapes match."""
-    with torch.random.fork_rng(devices=[]):  # the discarded initial weights leave the caller's random state as it was
-        network = kind(config)
-    own = network.state_dict()
-    size = f"a {kind.__name__.lower()} of width {config.width}, {config.layers} layers"
-    for problem, names in (("missing", own.keys() - state.keys()), ("unknown", state.keys() - own.keys())):
-        if names:
-            raise InputError(
-                f"{where}: weight '{min(names)}' is {problem} for {size}" + (f" ({len(names)} such)" if len(names) > 1 else "")
-            )
-    for name, tensor in own.items():
-        if state[name].shape != tensor.shape:
-            raise InputError(
-                f"{where}: weight '{name}' is {tuple(state[name].shape)}, expected {tuple(tensor.shape)} for {size}"
-            )
-    network.load_state_dict(dict(state))
-    return network
