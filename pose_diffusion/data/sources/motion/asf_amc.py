@@ -169,15 +169,18 @@ def _in_order(path: str, root: _Bone, bones: dict[str, _Bone], children: list) -
 
 
 def _amc(path: str, bones: dict[str, _Bone]) -> dict[str, np.ndarray]:
-    """(T, values) for each bone that has any."""
+    """(T, values) for each bone that has any. Frames may begin at any number, as those of a part of a recording do."""
+    first = 1
     frames: list[dict[str, list[str]]] = []
     for number, line in enumerate(_lines(path), 1):
         words = line.split()
         if not words or words[0].startswith(("#", ":")):
             continue
         if len(words) == 1 and words[0].isdecimal():
-            if int(words[0]) != len(frames) + 1:
-                raise InputError(f"{path}: line {number}: frame {words[0][:12]} after frame {len(frames)}")
+            frame = int(words[0][:12])
+            first = first if frames else frame
+            if frame != first + len(frames):
+                raise InputError(f"{path}: line {number}: frame {frame} after frame {first + len(frames) - 1}")
             frames.append({})
         elif not frames or words[0] not in bones:
             raise InputError(f"{path}: line {number}: '{words[0][:30]}' is no frame and no bone of the skeleton")
