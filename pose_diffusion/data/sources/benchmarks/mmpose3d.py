@@ -122,9 +122,7 @@ def _key(path: str, image: str) -> tuple[str, str, str, int]:
 def _numbers(path: str, name: str, value: object, rows: int, columns: int) -> np.ndarray:
     if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or value.shape != (rows, 17, columns):
         found = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-        way = (
-            "; body3d annotations have 17 joints a row, a file with other joints is not read" if _of_other_joints(value) else ""
-        )
+        way = "; expected are the 17 joints of body3d annotations" if _of_other_joints(value) else ""
         raise InputError(f"{path}: {name}: expected numbers {(rows, 17, columns)}, got {found}{way}")
     return value.astype(np.float64)
 

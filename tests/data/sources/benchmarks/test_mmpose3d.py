@@ -114,7 +114,10 @@ def test_image_names_of_both_data_sets_need_the_layout(tmp_path: Path) -> None:
         ({"imgname": np.array([f"S1_Walk.{CAMERA}_5.jpg"] * 6)}, "frame 5 is there twice"),
         ({"S": np.zeros((6, 17, 3), np.float32)}, r"S: expected numbers \(6, 17, 4\), got float32 \(6, 17, 3\)"),
         ({"part": np.zeros((5, 17, 3), np.float32)}, r"part: expected numbers \(6, 17, 3\), got float32 \(5, 17, 3\)"),
-        ({"part": np.zeros((6, 24, 3), np.float32)}, r"got float32 \(6, 24, 3\); body3d annotations have 17 joints a row"),
+        (
+            {"part": np.zeros((6, 24, 3), np.float32)},
+            r"got float32 \(6, 24, 3\); expected are the 17 joints of body3d annotations",
+        ),
         ({"S": np.full((6, 17, 4), np.nan)}, "frame [0-9]: a 3D value is not finite"),
         ({"S": np.full((6, 17, 4), 5000.0)}, "more than 100 m away; is the unit right"),
     ],

@@ -449,6 +449,15 @@ def test_names_of_skeleton_and_motion_may_differ_in_case(tmp_path: Path) -> None
     assert source_of("asf_amc", tmp_path).sequences
 
 
+def test_frames_of_a_part_of_a_recording_begin_anywhere(tmp_path: Path) -> None:
+    write_acclaim(tmp_path, [{}] * 3)
+    path = tmp_path / "07_01.amc"
+    whole = world_of(source_of("asf_amc", tmp_path))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(str(int(line) + 98) if line.isdecimal() else line for line in lines) + "\n")
+    np.testing.assert_array_equal(world_of(source_of("asf_amc", tmp_path)), whole)
+
+
 @pytest.mark.parametrize(("skeleton", "told"), [("08.asf", True), ("man.asf", False)])
 def test_the_skeleton_of_another_subject_is_said(
     tmp_path: Path, skeleton: str, told: bool, caplog: pytest.LogCaptureFixture
