@@ -185,8 +185,8 @@ class Mmpose3dConfig(Section):
     """The *_body3d.npz in prepare.input; empty where prepare.input is the file itself."""
     detections: str = ""
     """A detector's .npy (rows as in the annotations; x, y, score) in prepare.input; empty takes the annotated 2D."""
-    layout: Literal["h36m17", "mpi_inf_3dhp17"] = "h36m17"
-    """Joint layout of the file."""
+    layout: Literal["auto", "h36m17", "mpi_inf_3dhp17"] = "auto"
+    """Joint layout of the file; auto takes that of the data set whose image names it has."""
     image_size: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     """Image width and height in pixels; null takes those of Human3.6M's cameras, by the image names."""
     point_sigma_px: Positive = 5.0

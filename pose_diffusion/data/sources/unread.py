@@ -66,10 +66,10 @@ def _table(sample: Sample) -> Seen | None:
     columns = {name.lower() for name in sample.columns}
     if {"nose.x", "nose.y"} <= columns:
         return Seen("a table of joints", "columns such as 'nose.x'", f"its columns have other names; {ONE_TABLE}")
-    numbered = [number for number in range(200) if {f"x{number}", f"x_{number}"} & columns]
+    numbered = [name for number in range(200) for name in (f"x{number}", f"x_{number}") if name in columns]
     if len(numbered) >= 5:
         way = f"the numbers do not say which joints; {ONE_TABLE}"
-        return Seen("a table of numbered joints", f"columns 'x{numbered[0]}' to 'x{numbered[-1]}'", way)
+        return Seen("a table of numbered joints", f"columns '{numbered[0]}' to '{numbered[-1]}'", way)
     return None
 
 

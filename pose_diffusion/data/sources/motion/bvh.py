@@ -148,7 +148,7 @@ def _numbers(where: str, words: list[str], count: int) -> np.ndarray:
     except ValueError:
         raise InputError(f"{where}: expected {count} numbers, got '{' '.join(words)[:40]}'") from None
     if len(values) != count:
-        raise InputError(f"{where}: expected {count} numbers, got {len(values)}")
+        raise InputError(f"{where}: expected {count} numbers, as many as the CHANNELS above, got {len(values)}")
     if not (abs(values) <= _LARGEST).all():
         raise InputError(f"{where}: a value is not finite or beyond {_LARGEST:g}")
     return values

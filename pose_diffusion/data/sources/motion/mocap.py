@@ -185,7 +185,10 @@ def _unit(where: str, points: np.ndarray, settings: MocapConfig) -> float:
     tall = float(sum(length[JOINTS.index(joint)] for joint in ("LKnee", "LFoot", "Spine", "Thorax", "Neck/Nose", "Head")))
     fitting = [name for name, metres in _METRES.items() if _TALL[0] <= tall * metres <= _TALL[1]]
     if len(fitting) != 1:
-        raise InputError(f"{where}: a person {tall:g} units tall, in no known unit; set the section's 'unit'")
+        raise InputError(
+            f"{where}: a person {tall:g} units tall, in no known unit: joints that are not where their names say, or state"
+            f" 'unit', one of {', '.join(_METRES)}"
+        )
     return _METRES[fitting[0]]
 
 
