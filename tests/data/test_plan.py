@@ -13,6 +13,9 @@ from pose_diffusion.data.sequence import LazySequence, Source
 from pose_diffusion.errors import InputError
 from tests.data.poses import sequence
 
+# Of a train file of 5 rows and a test file of 5.
+MARKS = ["X", "Y"]
+
 
 def source(*clips: tuple[str, int], with_3d: bool = True) -> Source:
     """A source of one clip for each (subject, rows)."""
@@ -73,6 +76,27 @@ def test_a_file_ends_where_its_bytes_are_reached():
 def test_poses_without_3d_are_all_in_the_test_split():
     files = plan(source(("someone", 4), ("S9", 4), with_3d=False), settings())
     assert {file.split for file in files} == {"test"}
+
+
+def test_the_split_that_a_clip_states_goes_before_the_test_subjects():
+    plain = source(("S1", 4), ("S9", 4), ("S9", 4))
+    stated = [replace(clip, split=split) for clip, split in zip(plain.sequences, ("test", "train", None), strict=True)]
+    files = plan(replace(plain, sequences=stated), settings())
+    assert layout(files) == [
+        ("split=train/part-00000.parquet", [("Walking 1", 0, 4)]),
+        ("split=test/part-00000.parquet", [("Walking 0", 0, 4), ("Walking 2", 0, 4)]),
+    ]
+
+
+def test_clips_without_3d_are_for_testing_whatever_split_they_state():
+    plain = source(("S1", 4), with_3d=False)
+    files = plan(replace(plain, sequences=[replace(plain.sequences[0], split="train")]), settings())
+    assert {file.split for file in files} == {"test"}
+
+
+def test_a_split_that_is_not_stated_leaves_the_marks_of_files_as_they_were():
+    marks = [file.fingerprint[:16] for file in plan(source(("S1", 5), ("S9", 5)), settings())]
+    assert marks == MARKS
 
 
 def test_the_mark_of_a_file_tells_its_content():
