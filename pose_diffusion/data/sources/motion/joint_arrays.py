@@ -68,7 +68,7 @@ def read(fps: float, path: str, name: str) -> Motion:
     bad = np.argwhere(~(abs(positions) <= _LARGEST).all(-1))
     if len(bad):
         frame, joint = bad[0]
-        raise InputError(f"{where}: frame {frame}: {JOINTS[joint]} is not finite or beyond {_LARGEST:g}; cut the recording there")
+        raise InputError(f"{where}: frame {frame}: {JOINTS[joint]} is not finite or beyond {_LARGEST:g}; cut the array there")
     return Motion(list(JOINTS), positions, fps)
 
 
