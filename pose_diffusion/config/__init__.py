@@ -21,6 +21,7 @@ from pose_diffusion.config.sources import (
     DeepLabCutConfig,
     HeatmapsConfig,
     Human36MConfig,
+    JointsConfig,
     Mmpose3dConfig,
     MocapConfig,
     MpiInf3dhpConfig,
@@ -46,6 +47,7 @@ __all__ = [
     "Human36MConfig",
     "InferConfig",
     "InspectConfig",
+    "JointsConfig",
     "Mmpose3dConfig",
     "MocapConfig",
     "ModelConfig",
@@ -86,6 +88,7 @@ class Config(Section):
     table: TableConfig = TableConfig()
     bvh: BvhConfig = BvhConfig()
     asf_amc: AsfAmcConfig = AsfAmcConfig()
+    joints: JointsConfig = JointsConfig()
     mpi_inf_3dhp: MpiInf3dhpConfig = MpiInf3dhpConfig()
     mmpose3d: Mmpose3dConfig = Mmpose3dConfig()
     heatmaps: HeatmapsConfig = HeatmapsConfig()

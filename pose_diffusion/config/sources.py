@@ -131,7 +131,7 @@ class HeatmapsConfig(Section):
 class MocapConfig(Section):
     joints: str = "auto"
     """Which of the file's joints make up the 17: a shipped map (cmu, mixamo, ...), a YAML file, or auto, the first to fit."""
-    unit: Literal["auto", "metres", "centimetres", "millimetres", "inches", "cmu"] = "auto"
+    unit: Literal["auto", "metres", "centimetres", "millimetres", "quarter_millimetres", "inches", "cmu"] = "auto"
     """Unit of lengths in the files; auto is the one that makes the person 1.1 to 2.1 m tall, cmu is that database's own."""
     up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "auto"
     """Axis that points up; auto finds it from the rest pose, the motion, the floor and the other files of the same skeleton."""
@@ -161,6 +161,18 @@ class BvhConfig(MocapConfig):
 class AsfAmcConfig(MocapConfig):
     source_fps: Positive = 120.0
     """Frames a second of the AMC files, which do not say it; 120 in nearly all of CMU's database."""
+
+
+class JointsConfig(MocapConfig):
+    joints: str = "h36m17"
+    """Which of the arrays' 17 joints make up the 17: each itself (h36m17), or a YAML file that takes them by other names."""
+    up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "z"
+    """Axis that points up; auto finds it from the motion and what most of the arrays say."""
+    source_fps: Positive = 30.0
+    """Frames a second of the arrays."""
+    split: str = ""
+    """JSON file beside the arrays that says which clips train, which test and which are left out; empty leaves it to
+    prepare.test_subjects."""
 
 
 class MpiInf3dhpConfig(Section):

@@ -18,7 +18,7 @@ from pose_diffusion.config import AsfAmcConfig
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources.file_format import RIG, FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
-from pose_diffusion.data.sources.motion.mocap import Motion, motion_source, rotation
+from pose_diffusion.data.sources.motion.mocap import Motion, motion_source, of_files, rotation
 from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.errors import InputError
 from pose_diffusion.runtime.executor import Executor
@@ -54,7 +54,7 @@ def open_source(inputs: Inputs, settings: AsfAmcConfig, executor: Executor) -> S
     if paths == [inputs.path]:
         skeletons = _beside(inputs.path)
     files = {path: (settings.source_fps, _skeleton(path, skeletons), path) for path in motions}
-    return motion_source("asf_amc", inputs, settings, executor, files, read)
+    return motion_source("asf_amc", inputs, settings, executor, of_files(inputs, settings, files), read)
 
 
 def recognise(sample: Sample) -> Seen | None:
