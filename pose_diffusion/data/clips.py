@@ -32,13 +32,6 @@ class ClipRows:
     valid: Tensor
     time: Tensor
 
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def share(self, rank: int, workers: int) -> ClipRows:
-        """Every workers-th clip, from `rank` on: the clips of one worker. Together the workers' are the whole batch."""
-        return ClipRows(self.rows[rank::workers], self.valid[rank::workers], self.time[rank::workers])
-
 
 @dataclass(frozen=True)
 class ClipDraw:
@@ -83,8 +76,7 @@ class ClipIndex:
     def batch(self, step: int, poses: int, settings: ClipDraw, seed: int, epoch: int) -> ClipRows:
         """The clips of a step of an epoch, of about `poses` frames together; see `draw`.
 
-        A function of the arguments alone: any number of workers, each with its `share`, see one epoch, as does a run that is
-        resumed at any step.
+        A function of the arguments alone, so a run that is resumed at any step sees the same.
         """
         generator = torch.Generator(self.run.device).manual_seed(name_key(seed, epoch, step))
         return self.draw(poses, settings, generator)

@@ -89,15 +89,6 @@ def test_another_step_seed_or_epoch_gives_another_batch(step: int, seed: int, ep
     assert not torch.equal(one.rows, other.rows)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3, 7])
-def test_the_shares_of_any_number_of_workers_make_the_same_batch(workers: int) -> None:
-    batch = index(500).batch(0, 200, one_length(9), 0, 0)
-    shares = [batch.share(rank, workers) for rank in range(workers)]
-    assert sum(map(len, shares)) == len(batch)
-    together = torch.cat([share.rows for share in shares])
-    assert sorted(together.tolist()) == sorted(batch.rows.tolist())
-
-
 def test_drawing_from_no_rows_is_refused() -> None:
     empty = ClipIndex(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), 25.0)
     with pytest.raises(InputError, match="no rows"):

@@ -19,6 +19,9 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.runtime.keyed_random import name_key
 from pose_diffusion.training.data import TensorRows, TrainingData
 from pose_diffusion.training.selection import COLUMNS
+from pose_diffusion.training.video.data import DrawnClips
+
+MakeClips = Callable[[Sequence[Tensor], int], DrawnClips]
 
 
 class Epochs:
@@ -39,7 +42,7 @@ class Epochs:
         device: torch.device,
         seed: int,
         columns: Sequence[str] = COLUMNS,
-        clips: Callable[[Sequence[Tensor], int], TrainingData] | None = None,
+        clips: MakeClips | None = None,
     ):
         self.iterator, self.batch, self.rows, self.keep, self.device = iterator, batch, rows, keep, device
         self.seed, self.columns, self.shuffle_rows = seed, columns, max(shuffle_rows, batch)
@@ -86,17 +89,17 @@ class Epochs:
             if number >= skip:
                 yield self._tensors(part)
 
-    def _streamed_clips(
-        self, clips: Callable[[Sequence[Tensor], int], TrainingData], epoch: int, skip: int
-    ) -> Iterator[tuple[Tensor, ...]]:
-        """Clips drawn from one stretch of `shuffle_rows` rows after another."""
+    def _streamed_clips(self, clips: MakeClips, epoch: int, skip: int) -> Iterator[tuple[Tensor, ...]]:
+        """Clips drawn from one stretch of `shuffle_rows` rows after another; what a stretch has beyond whole batches counts
+        for the next.
+        """
         stream = self.iterator.iter_batches(batch_size=self.shuffle_rows, batch_format="numpy", prefetch_batches=2)
-        for number, part in enumerate(stream):
+        seen = 0
+        for part in stream:
             columns = self._tensors(part)
-            steps = -(-len(columns[0]) // self.batch)
-            if steps > skip:
-                yield from clips(columns, name_key(self.seed, number)).batches(epoch, skip)
-            skip = max(0, skip - steps)
+            first, seen = seen // self.batch, seen + len(columns[0])
+            if seen // self.batch > max(first, skip):
+                yield from clips(columns, self.seed).steps(epoch, max(first, skip), seen // self.batch)
 
     def _tensors(self, part: dict[str, np.ndarray]) -> tuple[Tensor, ...]:
         with warnings.catch_warnings():

@@ -75,11 +75,13 @@ class DrawnClips:
         self.rows = len(rows) if total is None else total
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, ...]]:
-        device = self._rows.mixture.device
-        for step in range(skip, -(-len(self._rows) // self._batch)):
-            generator = torch.Generator(device).manual_seed(name_key(self._seed, epoch, step))
-            clips = self._rows.clips(self._index.draw(self._batch, self._draw, generator))
-            yield tuple(vars(clips).values())
+        return self.steps(epoch, skip, -(-len(self._rows) // self._batch))
+
+    def steps(self, epoch: int, start: int, stop: int) -> Iterator[tuple[Tensor, ...]]:
+        """The steps from start to stop of an epoch, which may be any."""
+        for step in range(start, stop):
+            chosen = self._index.batch(step, self._batch, self._draw, self._seed, epoch)
+            yield tuple(vars(self._rows.clips(chosen)).values())
 
 
 def drawn_clips(columns: Sequence[Tensor], seed: int, config: Config, rate: float, batch: int, total: int) -> DrawnClips:
