@@ -21,6 +21,7 @@ from pose_diffusion.config.sources import (
     DeepLabCutConfig,
     HeatmapsConfig,
     Human36MConfig,
+    JointsConfig,
     Mmpose3dConfig,
     MocapConfig,
     MpiInf3dhpConfig,
@@ -30,6 +31,7 @@ from pose_diffusion.config.sources import (
 )
 from pose_diffusion.config.train import TrainConfig
 from pose_diffusion.config.tune import TuneConfig
+from pose_diffusion.config.video import VideoConfig
 
 __all__ = [
     "ArchiveConfig",
@@ -45,6 +47,7 @@ __all__ = [
     "Human36MConfig",
     "InferConfig",
     "InspectConfig",
+    "JointsConfig",
     "Mmpose3dConfig",
     "MocapConfig",
     "ModelConfig",
@@ -60,6 +63,7 @@ __all__ = [
     "TableConfig",
     "TrainConfig",
     "TuneConfig",
+    "VideoConfig",
 ]
 
 
@@ -84,11 +88,13 @@ class Config(Section):
     table: TableConfig = TableConfig()
     bvh: BvhConfig = BvhConfig()
     asf_amc: AsfAmcConfig = AsfAmcConfig()
+    joints: JointsConfig = JointsConfig()
     mpi_inf_3dhp: MpiInf3dhpConfig = MpiInf3dhpConfig()
     mmpose3d: Mmpose3dConfig = Mmpose3dConfig()
     heatmaps: HeatmapsConfig = HeatmapsConfig()
     model: ModelConfig = ModelConfig()
     diffusion: DiffusionConfig = DiffusionConfig()
+    video: VideoConfig = VideoConfig()
     train: TrainConfig = TrainConfig()
     tune: TuneConfig = TuneConfig()
     infer: InferConfig = InferConfig()

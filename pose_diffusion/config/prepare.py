@@ -24,6 +24,7 @@ SourceName = Literal[
     "table",
     "bvh",
     "asf_amc",
+    "joints",
     "mpi_inf_3dhp",
     "mmpose3d",
     "heatmaps",
@@ -40,7 +41,8 @@ class PrepareConfig(Section):
     ensemble: list[Location] = []
     """Further inputs of the same source: other detectors' files, of the same names and frames, whose points become kernels."""
     test_subjects: list[str] = ["S9", "S11"]
-    """Subjects of the test split; all others train. Poses without 3D are all in the test split, as they can only be lifted."""
+    """Subjects of the test split; all others train, unless the input states its split, as joints.split does. Poses without 3D
+    are all in the test split, as they can only be lifted."""
     rows_per_file: Count = 8192
     """Rows a Parquet file holds at the most; a file is the unit of work and of retry, and what workers share out at the end."""
     mib_per_file: Positive = 64.0

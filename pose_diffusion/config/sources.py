@@ -131,7 +131,7 @@ class HeatmapsConfig(Section):
 class MocapConfig(Section):
     joints: str = "auto"
     """Which of the file's joints make up the 17: a shipped map (cmu, mixamo, ...), a YAML file, or auto, the first to fit."""
-    unit: Literal["auto", "metres", "centimetres", "millimetres", "inches", "cmu"] = "auto"
+    unit: Literal["auto", "metres", "centimetres", "millimetres", "quarter_millimetres", "inches", "cmu"] = "auto"
     """Unit of lengths in the files; auto is the one that makes the person 1.1 to 2.1 m tall, cmu is that database's own."""
     up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "auto"
     """Axis that points up; auto finds it from the rest pose, the motion, the floor and the other files of the same skeleton."""
@@ -163,6 +163,18 @@ class AsfAmcConfig(MocapConfig):
     """Frames a second of the AMC files, which do not say it; 120 in nearly all of CMU's database."""
 
 
+class JointsConfig(MocapConfig):
+    joints: str = "h36m17"
+    """Which of the arrays' 17 joints make up the 17: each itself (h36m17), or a YAML file that takes them by other names."""
+    up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "z"
+    """Axis that points up; auto finds it from the motion and what most of the arrays say."""
+    source_fps: Positive = 30.0
+    """Frames a second of the arrays."""
+    split: str = ""
+    """JSON file beside the arrays that says which clips train, which test and which are left out; empty leaves it to
+    prepare.test_subjects."""
+
+
 class MpiInf3dhpConfig(Section):
     files: Literal["npz", "original"] = "npz"
     """What prepare.input holds: the .npz files of P-STMO, or the data set's own annot.mat and annot_data.mat in its folders."""
@@ -185,8 +197,8 @@ class Mmpose3dConfig(Section):
     """The *_body3d.npz in prepare.input; empty where prepare.input is the file itself."""
     detections: str = ""
     """A detector's .npy (rows as in the annotations; x, y, score) in prepare.input; empty takes the annotated 2D."""
-    layout: Literal["h36m17", "mpi_inf_3dhp17"] = "h36m17"
-    """Joint layout of the file."""
+    layout: Literal["auto", "h36m17", "mpi_inf_3dhp17"] = "auto"
+    """Joint layout of the file; auto takes that of the data set whose image names it has."""
     image_size: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     """Image width and height in pixels; null takes those of Human3.6M's cameras, by the image names."""
     point_sigma_px: Positive = 5.0

@@ -16,6 +16,8 @@ class TrainConfig(Section):
     """Epochs of stage 1, the lifter; 0 with train.lifter."""
     denoiser_epochs: Annotated[int, Field(ge=0)] = 50
     """Epochs of stage 2, the denoiser; 0 stops after the lifter."""
+    epochs: Annotated[int, Field(ge=0)] = 50
+    """Epochs of the video model; as many clips as make the poses of the data are an epoch."""
     lifter: Location = ""
     """Bundle whose lifter is used instead of training one (its width and layers must be the config's)."""
     batch: Count = 1024

@@ -20,15 +20,15 @@ COLUMN = "view"
 _WIDTH = 15
 
 
-def check(manifest: Manifest, selection: Selection, where: str) -> None:
-    """Raises InputError unless the manifest has the camera of each selected sequence."""
+def check(manifest: Manifest, selection: Selection, where: str, needed_by: str, way_out: str) -> None:
+    """Raises InputError unless the manifest has the camera of each selected sequence. needed_by, way_out: for its line."""
     known = cameras(manifest, where)
     for file in selection.files(manifest):
         for span in file.spans:
             if selection.holds(span.subject, span.action) and f"{span.subject}/{span.camera}" not in known:
                 raise InputError(
-                    f"{where}: no camera '{span.subject}/{span.camera}' in the manifest, and train.yaw_augment needs it to "
-                    "know the vertical; set train.yaw_augment=0"
+                    f"{where}: no camera '{span.subject}/{span.camera}' in the manifest, and {needed_by} needs it to "
+                    f"know the vertical; {way_out}"
                 )
 
 

@@ -2,6 +2,11 @@
 
 Rows are those of shards, in order: the frames of a sequence stand together and ascend. A run is a stretch of one sequence
 without a hole of more than `hole` seconds. A clip lies within a run; smaller gaps stay in it, as gaps in its times.
+
+How a clip of L frames, every s-th row, is drawn. A run of n rows is chosen with a chance proportional to max(n, L), in it a
+row, evenly. That row and every s-th before and after it, m rows, are covered by ceil(m / L) windows that overlap evenly; the
+clip is the window that the row falls to. So a row's chance averages L over its run, the ends included, and a run shorter than
+L is chosen as often as it takes for its rows to have the chance that others have. Starts drawn evenly would neglect both.
 """
 
 from __future__ import annotations
@@ -10,6 +15,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from pose_diffusion.errors import InputError
+from pose_diffusion.runtime.keyed_random import name_key
 
 _LONGEST_HOLE_S = 2.0
 
@@ -24,19 +32,28 @@ class ClipRows:
     valid: Tensor
     time: Tensor
 
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def share(self, rank: int, workers: int) -> ClipRows:
+        """Every workers-th clip, from `rank` on: the clips of one worker. Together the workers' are the whole batch."""
+        return ClipRows(self.rows[rank::workers], self.valid[rank::workers], self.time[rank::workers])
+
 
 @dataclass(frozen=True)
 class ClipDraw:
-    """How clips are drawn. frames: the most of a clip. steps: every how many rows a clip takes one, drawn evenly.
+    """How clips are drawn; one length for all clips of a batch, so that none is padded for another.
 
-    single_share: share of batches whose clips are single
-    frames. reverse: share of clips that run backwards.
+    frames: the most of a clip. steps: every how many rows a clip takes one, drawn evenly. single_share: share of batches whose
+    clips are single frames. reverse: share of clips that run backwards. full_share: share of batches whose clips have all
+    `frames`; the lengths of the rest are log-uniform.
     """
 
     frames: int = 27
     steps: tuple[int, ...] = (1, 1, 2, 3)
     single_share: float = 0.2
     reverse: float = 0.5
+    full_share: float = 0.2
 
 
 class ClipIndex:
@@ -47,7 +64,12 @@ class ClipIndex:
     """
 
     def __init__(self, sequence: Tensor, frame: Tensor, rate: float | Tensor, hole: float = _LONGEST_HOLE_S) -> None:
-        self.seconds = frame.double() / rate
+        rates = torch.as_tensor(rate, dtype=torch.float64, device=frame.device)
+        if not bool((rates.isfinite() & (rates > 0)).all()):
+            raise InputError(
+                f"frame rate is {float(rates.min()):g}, expected frames a second above 0; set the recording's rate"
+            )
+        self.seconds = frame.double() / rates
         new = torch.ones(len(frame), dtype=torch.bool, device=frame.device)
         gap = self.seconds.diff()
         new[1:] = (sequence.diff() != 0) | (gap > hole) | (gap <= 0)
@@ -58,33 +80,58 @@ class ClipIndex:
     def __len__(self) -> int:
         return len(self.run)
 
-    def draw(self, poses: int, settings: ClipDraw, generator: torch.Generator) -> ClipRows:
-        """Clips of one random length with about `poses` frames together.
+    def batch(self, step: int, poses: int, settings: ClipDraw, seed: int, epoch: int) -> ClipRows:
+        """The clips of a step of an epoch, of about `poses` frames together; see `draw`.
 
-        Every row is as likely as any other to be in one, but for the ends of runs.
+        A function of the arguments alone: any number of workers, each with its `share`, see one epoch, as does a run that is
+        resumed at any step.
         """
+        generator = torch.Generator(self.run.device).manual_seed(name_key(seed, epoch, step))
+        return self.draw(poses, settings, generator)
+
+    def draw(self, poses: int, settings: ClipDraw, generator: torch.Generator) -> ClipRows:
+        """Clips of one random length with about `poses` frames together; rows are about equally likely to be in one.
+
+        Clips of a run that is shorter take every row of it and are padded. Raises InputError where there are no rows.
+        """
+        if len(self) == 0:
+            raise InputError("no rows to draw clips from, expected at least one pose")
         device = self.run.device
-
-        def uniform(*shape: int) -> Tensor:
-            return torch.rand(*shape, generator=generator, device=device)
-
-        length = draw_length(settings, float(uniform(1)))
+        length = draw_length(settings, float(torch.rand((), generator=generator, device=device)))
         count = max(1, poses // length)
-        anchor = (uniform(count) * len(self)).long().clamp_max(len(self) - 1)
+
+        def uniform() -> Tensor:
+            return torch.rand(count, generator=generator, device=device, dtype=torch.float64)
+
+        def below(bound: Tensor) -> Tensor:
+            return torch.minimum((uniform() * bound).long(), bound - 1)
+
+        sizes = self.end - self.begin
+        chances = sizes.clamp_min(length).cumsum(0)
+        run = torch.searchsorted(chances, below(chances[-1].expand(count)), right=True)
+        begin, size = self.begin[run], sizes[run]
+
         steps = torch.tensor(settings.steps, device=device)
-        step = steps[(uniform(count) * len(steps)).long().clamp_max(len(steps) - 1)]
-        begin, end = self.begin[self.run[anchor]], self.end[self.run[anchor]]
-        step = torch.minimum(step, ((end - begin - 1) // max(1, length - 1)).clamp_min(1))  # a short run is taken as it is
-        span = (length - 1) * step
-        start = anchor - (uniform(count) * (span + 1)).long()
-        start = torch.maximum(torch.minimum(start, end - 1 - span), begin)
-        clip = self.at(start, length, step)
-        backwards = (uniform(count) < settings.reverse)[:, None]
+        step = steps[below(torch.full_like(run, len(steps)))]
+        step = torch.minimum(step, ((size - 1) // max(1, length - 1)).clamp_min(1))
+        phase, place = (row := below(size)) % step, row // step
+        rows = -(-(size - phase) // step)  # from `phase` on, every step-th
+        windows = -(-rows // length)
+        window = place * windows // rows
+        stride = (rows - length).clamp_min(0) / (windows - 1).clamp_min(1)
+        # Windows between the first and the last move by up to half of what neighbours share, so that no row is left out.
+        inner = (window > 0) & (window < windows - 1)
+        offset = window * stride + inner * (uniform() - 0.5) * (length - stride)
+        last = (size - 1 - (length - 1) * step).clamp_min(0)
+        start = begin + torch.minimum(phase + offset.round().long() * step, last)
+
+        clip = self.at(torch.where(size < length, begin, start), length, step)
+        backwards = (uniform() < settings.reverse)[:, None]
         # Padding stays at the end: a clip is turned within its valid frames.
-        place = torch.arange(length, device=device)
-        turned = torch.where(clip.valid, clip.valid.sum(1, keepdim=True) - 1 - place, place)
-        rows = torch.where(backwards, clip.rows.gather(1, turned), clip.rows)
-        return ClipRows(rows, clip.valid, self.times(rows))
+        index = torch.arange(length, device=device)
+        turned = torch.where(clip.valid, clip.valid.sum(1, keepdim=True) - 1 - index, index)
+        drawn = torch.where(backwards, clip.rows.gather(1, turned), clip.rows)
+        return ClipRows(drawn, clip.valid, self.times(drawn))
 
     def at(self, start: Tensor, length: int, step: Tensor | int = 1) -> ClipRows:
         """Clips that begin at rows `start` (B,) and take every step-th row of their run, `length` of them where it has them."""
@@ -129,12 +176,12 @@ class ClipIndex:
 
 
 def draw_length(settings: ClipDraw, chance: float) -> int:
-    """The length of a batch's clips for a uniform number in [0, 1): one frame, or log-uniform from 2 to `frames`."""
+    """The length of a batch's clips for a uniform number in [0, 1): one frame, log-uniform from 2 to `frames`, or `frames`."""
     if settings.frames == 1 or chance < settings.single_share:
         return 1
-    share = (chance - settings.single_share) / (1 - settings.single_share)
+    share = (chance - settings.single_share) / max(1 - settings.single_share - settings.full_share, 1e-9)
     least, most = 2.0, settings.frames + 1.0
-    return min(settings.frames, int(least * (most / least) ** share))
+    return min(settings.frames, int(least * (most / least) ** min(share, 1.0)))
 
 
 def join(windows: ClipRows, weights: Tensor, values: Tensor, rows: int) -> Tensor:

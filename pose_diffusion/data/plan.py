@@ -101,6 +101,8 @@ def _belong_together(before: PlannedFile, file: PlannedFile, has_space: bool) ->
 
 
 def _split(source: Source, clip: LazySequence, settings: PrepareConfig) -> str:
+    if source.with_3d and clip.split is not None:
+        return clip.split
     return "test" if not source.with_3d or clip.subject in settings.test_subjects else "train"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class LazySequence:
 
     Keys and row count are known beforehand, so that the plan of the output files depends on the input alone. file: names what
     `load` reads as a whole for all clips that have the same, so that they are best loaded by one process; '' where nothing is.
+    split: where the input states it; None leaves it to prepare.test_subjects.
     """
 
     subject: str
@@ -54,6 +56,7 @@ class LazySequence:
     rows: int
     load: Callable[[], PoseSequence] = field(repr=False)
     file: str = ""
+    split: Literal["train", "test"] | None = None
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,22 @@ def person_view(mixture: Tensor, intrinsic: Tensor, time: Tensor, valid: Tensor)
     return PersonView(torch.cat([weight, mean, sigma], -1), context, rotation, size)
 
 
+def rays_on_plane(screen: Tensor, intrinsic: Tensor) -> Tensor:
+    """Where the rays of screen positions (..., 2) meet the plane z = 1 of the camera frame, distortion undone.
+
+    intrinsic broadcasts against (..., 9). Where the model of the lens has no inverse, far outside the image, the distorted
+    ray is returned: finite for any input.
+    """
+    focal, centre = intrinsic[..., :2], intrinsic[..., 2:4]
+    flat = (screen - centre) / focal
+    # A look at the lenses is nothing beside twenty steps over all kernels; on a GPU it would make the host wait.
+    if not screen.is_cuda and not bool(intrinsic[..., 4:].any()):
+        return flat
+    ideal = (undistort(screen, intrinsic) - centre) / focal
+    inverted = ideal.isfinite().all(-1, keepdim=True) & (ideal.abs() < 2 * flat.abs() + 1).all(-1, keepdim=True)
+    return torch.where(inverted, ideal, flat)
+
+
 def assumed_intrinsic(width: int, height: int, field_of_view: float | None = None) -> np.ndarray:
     """(9,) float64, laid out as `Camera.intrinsic`: of a camera of which nothing but the image's size is known.
 
@@ -128,19 +144,12 @@ def _ideal_lens(lens: Tensor) -> Tensor:
 def _unit_rays(mixture: Tensor, lens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Weights (..., 1), unit rays (..., 3) and sigmas in radians (..., 2) of kernels. lens broadcasts against (..., 9)."""
     weight, mean, sigma = mixture.split((1, 2, 2), -1)
-    focal, centre = lens[..., :2], lens[..., 2:4]
-    flat = (mean - centre) / focal
-    # A pass over the lenses is nothing beside twenty steps over all kernels; on a GPU it would make the host wait.
-    if mixture.is_cuda or bool(lens[..., 4:].any()):
-        ideal = (undistort(mean, lens) - centre) / focal
-        # Far outside the image the model of a lens has no inverse; there the ray is left as it is.
-        inverted = ideal.isfinite().all(-1, keepdim=True) & (ideal.abs() < 2 * flat.abs() + 1).all(-1, keepdim=True)
-        flat = torch.where(inverted, ideal, flat)
+    flat = rays_on_plane(mean, lens)
     rays = torch.cat([flat, torch.ones_like(flat[..., :1])], -1)
     length = rays.norm(dim=-1, keepdim=True)
     total = weight.sum(-2, keepdim=True)
     weight = torch.where(total > 0, weight / total.clamp_min(torch.finfo(weight.dtype).tiny), 1 / weight.shape[-2])
-    return weight, rays / length, sigma / focal * length**-1.5
+    return weight, rays / length, sigma / lens[..., :2] * length**-1.5
 
 
 def _joint_rays(weight: Tensor, rays: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
@@ -173,7 +182,7 @@ def _towards(ray: Tensor) -> Tensor:
 
 def _rotate(rotation: Tensor, points: Tensor) -> Tensor:
     """Points (..., 3) by rotations (..., 3, 3). Written out: a matrix product would be rounded to TF32 or bfloat16 where
-    those are on, and a sum over nine products of each point takes twenty times as long.
+    those are on, and a sum over nine products of each point takes five times as long.
     """
     x, y, z = points.split(1, -1)
     return rotation[..., 0] * x + rotation[..., 1] * y + rotation[..., 2] * z

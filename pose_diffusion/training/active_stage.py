@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from pose_diffusion.config import TrainConfig
 from pose_diffusion.models.published.graformer import Lifter
-from pose_diffusion.training.batch import make_batch
-from pose_diffusion.training.data import HeldOut
 from pose_diffusion.training.ema import Ema
 from pose_diffusion.training.optimiser import build_optimiser
 from pose_diffusion.training.stages import Stage, compiled, frozen_lifter
@@ -41,11 +39,11 @@ class ActiveStage:
     ):
         self.stage, self.config, self.bf16 = stage, config, config.precision == "bf16"
         self.network: nn.Module = stage.build().to(device)
-        self.lifter = self.network if isinstance(self.network, Lifter) else lifter().to(device)
+        self.lifter = lifter().to(device) if stage.name == "denoiser" else self.network
         if state.model:
             self.network.load_state_dict(state.model)
         self.network.train()
-        self.rows = micro_batch(config, device, batch)
+        self.rows = micro_batch(stage, config, device, batch)
         computes: nn.Module = compiled(stage, self.network, self.rows, self.bf16) if config.compiled else self.network
         self.computes = _distributed(computes, device) if workers > 1 else computes
         self.optimiser = build_optimiser(self.network, config)
@@ -60,7 +58,7 @@ class ActiveStage:
         """Trains on a batch of rows (see `data.TrainingData`) and returns the sum of its poses' losses, on the device."""
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate
-        batch = make_batch(columns, self.config, generator)
+        batch = self.stage.make_batch(columns, generator)
         if self.frozen:
             batch = batch.lift(self.frozen, self.rows, self.bf16)
         return step(self.stage, self.computes, self.update, batch, self.config, generator)
@@ -76,7 +74,7 @@ class ActiveStage:
             self.network.train()
             self.ema.swap()
 
-    def evaluate(self, held_out: HeldOut) -> Tensor:
+    def evaluate(self, held_out: Any) -> Tensor:
         """The stage's sums over held-out poses, with the weights as they are: see `stages.evaluate`."""
         return self.stage.evaluate(self.network, self.lifter, held_out)
 

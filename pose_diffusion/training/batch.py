@@ -31,6 +31,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.xyz)
 
+    @property
+    def device(self) -> torch.device:
+        return self.xyz.device
+
     def split(self, rows: int) -> list[Batch]:
         """The batch in parts of at most `rows` poses."""
         fields = [field.split(rows) for field in (self.uv, self.sigma, self.xyz, self.lifted) if field is not None]

@@ -19,7 +19,7 @@ from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.data.sequence import PoseSequence
 from pose_diffusion.errors import InputError
 from pose_diffusion.runtime.keyed_random import name_key
-from pose_diffusion.training.selection import COLUMNS, READ, READ_WITH_ROOT, training_selection
+from pose_diffusion.training.selection import COLUMNS, COLUMNS_WITH_VIEW, read_columns, rows_of, training_selection
 
 Device = str | torch.device
 
@@ -69,7 +69,7 @@ class TensorRows:
         tables = [schema.checked_table(sequence) for sequence in sequences]
         if len({table.schema for table in tables}) != 1:
             raise InputError(f"{len(tables)} sequences: expected at least one, and the same number of kernels in all")
-        columns = [_tensor(pa.chunked_array([table[name].chunk(0) for table in tables]), device) for name in COLUMNS]
+        columns = [tensor(pa.chunked_array([table[name].chunk(0) for table in tables]), device) for name in COLUMNS]
         return cls(columns, config.batch, name_key(config.seed, 0))
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, ...]]:
@@ -95,10 +95,9 @@ def read_shards(
         holdout.check(manifest, f"{data.shards} (train.holdout_subjects)")
     selection.check(manifest, data.shards)
     if train.yaw_augment:
-        camera_views.check(manifest, selection, data.shards)
-    columns = [
-        _tensor(column, device, rank, world) for column in _read(data.shards, manifest, selection, train.yaw_augment > 0)
-    ]
+        camera_views.check(manifest, selection, data.shards, "train.yaw_augment", "set train.yaw_augment=0")
+    held = COLUMNS_WITH_VIEW if train.yaw_augment else COLUMNS
+    columns = [tensor(column, device, rank, world) for column in read_rows(data.shards, manifest, selection, held)]
     rows = sum(selection.count(file) for file in selection.files(manifest))
     if rows < world:
         raise InputError(f"{data.shards}: {rows} rows to train on for {world} workers")
@@ -114,23 +113,21 @@ def read_held_out(
 ) -> HeldOut:
     """At most `poses` of the selection's rows, evenly spaced over all of them; of several workers, every world-th one."""
     table = shards.read_evenly(folder, manifests.read(folder), selection, poses, COLUMNS)
-    return HeldOut(*(_tensor(table[name], device, rank, world) for name in COLUMNS))
+    return HeldOut(*(tensor(table[name], device, rank, world) for name in COLUMNS))
 
 
-def _read(folder: str, manifest: Manifest, selection: Selection, view: bool) -> list[pa.ChunkedArray]:
-    """The selected rows' columns, in the order of the files."""
-    cameras = camera_views.cameras(manifest, folder) if view else None
+def read_rows(folder: str, manifest: Manifest, selection: Selection, columns: Sequence[str]) -> list[pa.ChunkedArray]:
+    """The selected rows' columns (see `selection`), in the order of the files."""
+    cameras = camera_views.cameras(manifest, folder) if camera_views.COLUMN in columns else None
     tables = []
     for file in selection.files(manifest):
         path = storage.join(folder, file.path)
-        table = shards.read(path, READ if cameras is None else READ_WITH_ROOT, manifest.kernels, require_3d=True)
-        table = shards.select(table, selection)
-        selected = table.select(COLUMNS)
-        if cameras is not None:
-            selected = selected.append_column(camera_views.COLUMN, camera_views.column(table, cameras))
-        tables.append(selected)
+        table = shards.read(path, read_columns(columns), manifest.kernels, require_3d=True)
+        tables.append(rows_of(shards.select(table, selection), columns, cameras))
     return pa.concat_tables(tables).columns
 
 
-def _tensor(column: pa.ChunkedArray, device: Device, rank: int = 0, world: int = 1) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(schema.tensor_values(column)[rank::world]).copy()).to(device)
+def tensor(column: pa.ChunkedArray, device: Device, rank: int = 0, world: int = 1) -> Tensor:
+    """A column on the device, or every world-th row of it."""
+    values = schema.tensor_values(column) if isinstance(column.type, pa.FixedShapeTensorType) else column.to_numpy()
+    return torch.from_numpy(np.ascontiguousarray(values[rank::world]).copy()).to(device)

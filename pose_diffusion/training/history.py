@@ -25,6 +25,8 @@ def line(entry: dict[str, Any]) -> str:
         parts.append(f"held-out lifter {entry['lifter_mpjpe']:.2f} / {entry['lifter_p_mpjpe']:.2f} mm")
         if entry["stage"] == "denoiser":
             parts.append(f"diffusion {entry['diffusion_mpjpe']:.2f} / {entry['diffusion_p_mpjpe']:.2f} mm")
+    if "mpjpe" in entry:
+        parts.append(f"held-out {entry['mpjpe']:.2f} / {entry['p_mpjpe']:.2f} mm")
     parts.append(f"{entry['samples_per_second']:,.0f} samples/s")
     parts.append(f"data wait {100 * entry['data_wait']:.0f}%")
     if entry.get("dropped"):

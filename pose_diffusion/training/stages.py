@@ -1,13 +1,12 @@
-"""The two stages of training the published family. They differ in what they build, what they minimise and what they are
-judged by; the loop (`trainer`) is one.
+"""The stages of training: what each builds, minimises and is judged by; the loop (`trainer`) is one.
 
 lifter: 2D to 3D alone. denoiser: predicts the noise on pose and 2D; judged by the pose after the reverse process that
-starts at the lifter's pose.
+starts at the lifter's pose. video: the video family's network, the only stage of that family.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,39 +25,73 @@ from pose_diffusion.models.published.compiling import CompiledTraining, compiled
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.models.published.networks import Networks
-from pose_diffusion.training.batch import Batch
+from pose_diffusion.models.video.network import VideoNetwork
+from pose_diffusion.training.batch import Batch, make_batch
 from pose_diffusion.training.data import HeldOut
+from pose_diffusion.training.video import stage as video
 
-StageName = Literal["lifter", "denoiser"]
+StageName = Literal["lifter", "denoiser", "video"]
 
-# What `evaluate` sums beside the number of poses, in mm; the last epoch kept is the one with the least of BEST_BY.
-MEASURES = ("lifter_mpjpe", "lifter_p_mpjpe", "diffusion_mpjpe", "diffusion_p_mpjpe")
-BEST_BY = "diffusion_mpjpe"
+_MEASURES = ("lifter_mpjpe", "lifter_p_mpjpe", "diffusion_mpjpe", "diffusion_p_mpjpe")
+_CPU_POSES = 432  # of a pass of the video network on a CPU: 16 clips of 27 frames
 
 
 @dataclass(frozen=True)
 class Stage:
     """One network to train.
 
-    epochs: how many to train. build: () -> the network. loss: (network, batch, generator) -> loss of each pose (B,).
-    evaluate: (network, lifter, held-out poses) -> sums over them, (5,) float64: their number and MEASURES.
+    epochs: how many to train. build: () -> the network. make_batch: (columns, generator) -> what the loss takes.
+    loss: (network, batch, generator) -> losses that add up to those of its poses. evaluate: (network, lifter, held-out poses)
+    -> sums over them, float64: their number and `measures`, in mm, of which the kept epoch has the least `best_by`.
+    cpu_poses: of a pass on a CPU, None for what suits the published networks. once: an epoch has each row once at most.
     """
 
     name: StageName
     epochs: int
     build: Callable[[], Any]
-    loss: Callable[[nn.Module, Batch, torch.Generator], Tensor]
-    evaluate: Callable[[Any, Lifter, HeldOut], Tensor]
+    make_batch: Callable[[Sequence[Tensor], torch.Generator], Any]
+    loss: Callable[[Any, Any, torch.Generator], Tensor]
+    evaluate: Callable[[Any, Any, Any], Tensor]
+    measures: tuple[str, ...] = _MEASURES
+    best_by: str = "diffusion_mpjpe"
+    cpu_poses: int | None = None
+    once: bool = True
 
 
 def stages(config: Config) -> list[Stage]:
     """The stages that a config asks for, in order; a stage of 0 epochs is left out."""
+    found = [_video(config)] if config.model.family == "video" else _published(config)
+    return [stage for stage in found if stage.epochs]
+
+
+def _video(config: Config) -> Stage:
+    loss = video.VideoLoss(config)
+    return Stage(
+        "video",
+        config.train.epochs,
+        build=lambda: VideoNetwork(config.model),
+        make_batch=loss.make_batch,
+        loss=loss,
+        evaluate=lambda network, lifter, held_out: video.evaluate(network, held_out),
+        measures=video.MEASURES,
+        best_by="mpjpe",
+        cpu_poses=_CPU_POSES,
+        once=False,
+    )
+
+
+def _published(config: Config) -> list[Stage]:
     model, diffusion, train = config.model, config.diffusion, config.train
-    both = (
+
+    def batch(columns: Sequence[Tensor], generator: torch.Generator) -> Batch:
+        return make_batch(columns, train, generator)
+
+    return [
         Stage(
             "lifter",
             0 if train.lifter else train.lifter_epochs,
             build=lambda: Lifter(model),
+            make_batch=batch,
             loss=lambda network, batch, generator: lifter_loss(network, batch, train),
             evaluate=lambda network, lifter, held_out: evaluate(Networks(model, diffusion, network), held_out),
         ),
@@ -66,11 +99,11 @@ def stages(config: Config) -> list[Stage]:
             "denoiser",
             train.denoiser_epochs,
             build=lambda: Denoiser(model),
+            make_batch=batch,
             loss=lambda network, batch, generator: denoiser_loss(network, batch, generator, train, diffusion),
             evaluate=lambda network, lifter, held_out: evaluate(Networks(model, diffusion, lifter, network), held_out),
         ),
-    )
-    return [stage for stage in both if stage.epochs]
+    ]
 
 
 def compiled(stage: Stage, network: nn.Module, rows: int, bf16: bool) -> CompiledTraining:

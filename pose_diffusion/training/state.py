@@ -44,7 +44,7 @@ class TrainState:
             stage=self.stage + 1,
             steps_done=self.steps_done,
             lifter=self.best["weights"] if name == "lifter" else self.lifter,
-            best=self.best if name == "denoiser" else {},
+            best={} if name == "lifter" else self.best,
             history=self.history,
         )
 

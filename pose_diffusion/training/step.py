@@ -13,18 +13,20 @@ from pose_diffusion.inference.lifting import suitable_rows
 from pose_diffusion.training.batch import Batch
 from pose_diffusion.training.stages import Stage
 from pose_diffusion.training.update import WeightUpdate
+from pose_diffusion.training.video.batch import ViewBatch
 
 
-def micro_batch(config: TrainConfig, device: torch.device, batch: int) -> int:
+def micro_batch(stage: Stage, config: TrainConfig, device: torch.device, batch: int) -> int:
     """Poses of one pass: on a CPU as many as its cache likes, on a GPU the whole batch, unless the config says."""
-    return min(batch, config.micro_batch or (suitable_rows(device) if device.type == "cpu" else batch))
+    suitable = (stage.cpu_poses or suitable_rows(device)) if device.type == "cpu" else batch
+    return min(batch, config.micro_batch or suitable)
 
 
 def step(
     stage: Stage,
     network: Any,
     update: WeightUpdate,
-    batch: Batch,
+    batch: Batch | ViewBatch,
     config: TrainConfig,
     generator: torch.Generator,
 ) -> Tensor:
@@ -32,10 +34,10 @@ def step(
 
     network: what computes, the network itself, its compiled twin or its DistributedDataParallel.
     """
-    device = batch.xyz.device
+    device = batch.device
     total = torch.zeros((), device=device)
     update.zero_grad()
-    parts = batch.split(micro_batch(config, device, len(batch)))
+    parts = batch.split(micro_batch(stage, config, device, len(batch)))
     for number, part in enumerate(parts):
         # Gradients of the parts add up to the batch's; workers exchange them once, with the last.
         alone = isinstance(network, nn.parallel.DistributedDataParallel) and number + 1 < len(parts)

@@ -24,6 +24,7 @@ from pose_diffusion.config import Config
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.networks import Networks
+from pose_diffusion.models.video.network import VideoNetwork
 from pose_diffusion.runtime.keyed_random import name_key
 from pose_diffusion.runtime.progress import Progress
 from pose_diffusion.training import history
@@ -31,8 +32,9 @@ from pose_diffusion.training.active_stage import ActiveStage
 from pose_diffusion.training.bundles import finished_lifter, save_trained
 from pose_diffusion.training.data import HeldOut, TrainingData
 from pose_diffusion.training.learning_rate import learning_rate
-from pose_diffusion.training.stages import BEST_BY, MEASURES, Stage, stages
+from pose_diffusion.training.stages import Stage, stages
 from pose_diffusion.training.state import TrainState, cpu_weights
+from pose_diffusion.training.video.clip_batch import ClipBatch
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +60,9 @@ class Callbacks:
 
 
 class Trainer:
-    """Trains the stages that a config asks for, the lifter and then the denoiser.
+    """Trains the stages that a config asks for: the lifter and then the denoiser, or the video model.
 
-        rows, held_out = read_shards(config.data, config.train)
+        rows, held_out = read_shards(config.data, config.train)    # or video.data.read_clips(config)
         trainer = Trainer(config)
         trainer.fit(rows, held_out)
         trainer.save_bundle("model")
@@ -91,8 +93,8 @@ class Trainer:
         return self.stages[self.state.stage]
 
     def train_step(self, columns: Sequence[Tensor]) -> Tensor:
-        """Trains on a batch, (mixture (B, 17, K, 5), pose_3d (B, 17, 3)[, view (B, 15)]), as the epoch's next step. `fit` goes
-        on after it.
+        """Trains on a batch, (mixture (B, 17, K, 5), pose_3d (B, 17, 3)[, view (B, 15)]) or the fields of a `ClipBatch`, as the
+        epoch's next step. `fit` goes on after it.
 
         Returns the sum of the poses' losses, on the device: nothing here waits for a GPU.
         """
@@ -107,13 +109,13 @@ class Trainer:
         state.steps_done += 1
         return total
 
-    def evaluate(self, held_out: HeldOut) -> dict[str, float]:
+    def evaluate(self, held_out: HeldOut | ClipBatch) -> dict[str, float]:
         """MPJPE and P-MPJPE in mm of the averaged weights, over all workers' held-out poses."""
         active = self._activate()
         with active.averaged():
             return self._measure(active, held_out)
 
-    def fit(self, data: TrainingData, held_out: HeldOut | None = None, callbacks: Callbacks | None = None) -> None:
+    def fit(self, data: TrainingData, held_out: HeldOut | ClipBatch | None = None, callbacks: Callbacks | None = None) -> None:
         """Trains what is left of the run. held_out: this worker's share of the poses by which the best epoch is chosen; without
         them the last one is kept.
 
@@ -145,8 +147,10 @@ class Trainer:
         self.state, self._active = TrainState(**copy.deepcopy(dict(state))), None
 
     def networks(self) -> Networks:
-        """The finished networks, frozen, on the device. Raises ValueError before the run's end."""
+        """The published family's finished networks, frozen, on the device. Raises ValueError before the run's end."""
         self._check_finished()
+        if self.config.model.family == "video":
+            raise ValueError("a video model has one network: see video_network")
         denoiser = None
         if self.state.best:
             denoiser = Denoiser(self.config.model)
@@ -154,6 +158,15 @@ class Trainer:
             denoiser = denoiser.to(self.device).eval().requires_grad_(False)
         lifter = finished_lifter(self.config.train, self.config.model, self.state).to(self.device)
         return Networks(self.config.model, self.config.diffusion, lifter, denoiser)
+
+    def video_network(self) -> VideoNetwork:
+        """The video family's finished network, frozen, on the device. Raises ValueError before the run's end."""
+        self._check_finished()
+        if self.config.model.family == "published":
+            raise ValueError("the published family has two networks: see networks")
+        network = VideoNetwork(self.config.model)
+        network.load_state_dict(self.state.best["weights"])
+        return network.to(self.device).eval().requires_grad_(False)
 
     def save_bundle(self, folder: str, trained_by: str = "pose_diffusion.training.trainer.Trainer") -> None:
         """Writes the finished networks as a bundle, local or s3://. Raises ValueError before the run's end."""
@@ -190,9 +203,10 @@ class Trainer:
                 samples = steps * self.batch * self.world
                 progress = Progress(f"{name} epoch {state.epoch + 1}", samples, "samples", 15.0, callbacks.log)
             total += self.train_step(columns)
-            seen += len(columns[0])
-            progress.advance(len(columns[0]) * self.world)
-            callbacks.on_step(name, len(columns[0]), wait)
+            poses = math.prod(columns[0].shape[:-3])  # a mixture is (B, 17, K, 5), or (B, T, 17, K, 5) of clips
+            seen += poses
+            progress.advance(poses * self.world)
+            callbacks.on_step(name, poses, wait)
             if train.checkpoint_steps and state.step % train.checkpoint_steps == 0 and state.step < steps:
                 callbacks.save({"stage": name, "epoch": state.epoch})
             before = time.monotonic()
@@ -209,7 +223,7 @@ class Trainer:
             "samples": int(samples),
             "samples_per_second": samples / took,
             "data_wait": waited / took,
-            "dropped": 0 if skipped else data.rows - int(samples),
+            "dropped": 0 if skipped or not active.stage.once else data.rows - int(samples),
             "learning_rate": active.optimiser.param_groups[0]["lr"],
             "time": time.time(),
         }
@@ -219,19 +233,19 @@ class Trainer:
             )
         return entry
 
-    def _judge(self, active: ActiveStage, held_out: HeldOut | None) -> dict[str, float]:
+    def _judge(self, active: ActiveStage, held_out: HeldOut | ClipBatch | None) -> dict[str, float]:
         """Evaluates the epoch and keeps its averaged weights if it is the best of its stage."""
         state = self.state
         with active.averaged():
             measured = {} if held_out is None else self._measure(active, held_out)
-            error = measured.get(BEST_BY, 0.0)  # with nobody held out, the last epoch is kept
+            error = measured.get(active.stage.best_by, 0.0)  # with nobody held out, the last epoch is kept
             if not state.best or error < state.best["mpjpe"]:
                 state.best = {"epoch": state.epoch, "mpjpe": error, "weights": cpu_weights(active.network)}
         return measured
 
-    def _measure(self, active: ActiveStage, held_out: HeldOut) -> dict[str, float]:
+    def _measure(self, active: ActiveStage, held_out: HeldOut | ClipBatch) -> dict[str, float]:
         sums = self._sum(active.evaluate(held_out))
-        return dict(zip(MEASURES, (sums[1:] / sums[0]).tolist(), strict=True))
+        return dict(zip(active.stage.measures, (sums[1:] / sums[0]).tolist(), strict=True))
 
     def _sum(self, values: Tensor) -> Tensor:
         """The values summed over all workers, on the CPU."""
@@ -241,7 +255,18 @@ class Trainer:
 
 
 def check_stages(config: Config) -> None:
-    """Raises InputError for a config without a stage, or with a denoiser alone and no lifter for it."""
+    """Raises InputError for a config without a stage, with a denoiser alone and no lifter for it, and for what the video model
+    cannot do.
+    """
+    if config.model.family == "video":
+        if not config.train.epochs:
+            raise InputError("key 'train.epochs': nothing to train, the video model has 0 epochs")
+        for key in ("lifter", "compiled"):
+            if getattr(config.train, key):
+                raise InputError(
+                    f"key 'train.{key}': the video model has no such thing; leave it out, or set model.family=published"
+                )
+        return
     if not stages(config):
         raise InputError("key 'train.lifter_epochs': nothing to train, both stages have 0 epochs")
     if not config.train.lifter and not config.train.lifter_epochs:

@@ -75,6 +75,29 @@ def test_poses_without_3d_are_all_in_the_test_split():
     assert {file.split for file in files} == {"test"}
 
 
+def test_the_split_that_a_clip_states_goes_before_the_test_subjects():
+    plain = source(("S1", 4), ("S9", 4), ("S9", 4))
+    stated = [replace(clip, split=split) for clip, split in zip(plain.sequences, ("test", "train", None), strict=True)]
+    files = plan(replace(plain, sequences=stated), settings())
+    assert layout(files) == [
+        ("split=train/part-00000.parquet", [("Walking 1", 0, 4)]),
+        ("split=test/part-00000.parquet", [("Walking 0", 0, 4), ("Walking 2", 0, 4)]),
+    ]
+
+
+def test_clips_without_3d_are_for_testing_whatever_split_they_state():
+    plain = source(("S1", 4), with_3d=False)
+    files = plan(replace(plain, sequences=[replace(plain.sequences[0], split="train")]), settings())
+    assert {file.split for file in files} == {"test"}
+
+
+def test_a_split_that_is_stated_as_the_test_subjects_have_it_leaves_the_marks_of_files():
+    plain = source(("S1", 5), ("S9", 5))
+    stated = [replace(clip, split=split) for clip, split in zip(plain.sequences, ("train", "test"), strict=True)]
+    one, other = (plan(found, settings()) for found in (plain, replace(plain, sequences=stated)))
+    assert [file.fingerprint for file in one] == [file.fingerprint for file in other]
+
+
 def test_the_mark_of_a_file_tells_its_content():
     (one,), (two,) = (plan(source(("S1", rows)), settings()) for rows in (5, 6))
     assert one.fingerprint != two.fingerprint

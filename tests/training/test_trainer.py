@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import os
 
 import pytest
 import torch
@@ -261,7 +262,8 @@ def worker(rank: int, config: Config, folder: str) -> None:
     trainer = Trainer(config, rank=rank, world=2)
     trainer.fit(half, HeldOut(poses.mixture[rank::2], poses.pose_3d[rank::2]))
     TrainState(lifter=trainer.state.lifter, history=trainer.state.history).save(f"{folder}/{rank}")
-    torch.distributed.destroy_process_group()
+    torch.distributed.barrier()
+    os._exit(0)  # gloo's threads, taken down with the interpreter, abort about one process in fifty
 
 
 def test_two_workers_end_with_the_same_weights_and_measures(tmp_path) -> None:

@@ -33,7 +33,7 @@ from pose_diffusion.data.sources.detections import (
 from pose_diffusion.data.sources.detections.tables import table
 from pose_diffusion.data.sources.file_format import FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
-from pose_diffusion.data.sources.motion import asf_amc, bvh, synthetic
+from pose_diffusion.data.sources.motion import asf_amc, bvh, joint_arrays, synthetic
 from pose_diffusion.data.sources.recognise import Recognition
 from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.runtime.executor import Executor, LocalExecutor
@@ -67,6 +67,7 @@ SOURCES: dict[SourceName, SourceModule] = {
     "table": table,
     "bvh": bvh,
     "asf_amc": asf_amc,
+    "joints": joint_arrays,
     "mpi_inf_3dhp": mpi_inf_3dhp,
     "mmpose3d": mmpose3d,
     "heatmaps": heatmaps,

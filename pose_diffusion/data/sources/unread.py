@@ -19,6 +19,7 @@ _BY_SUFFIX = {
     ".pt": ("a file of PyTorch", "pickles are not loaded; save the poses as one of the formats that are read"),
 }
 _SPACE = "holds 3D poses, a result; give the 2D keypoints that they were lifted from"
+_TO_TRAIN_ON = "or, for motion to train on, set prepare.source=joints"
 ONE_TABLE = "save it as a table: frame, person, <joint>_x, <joint>_y, <joint>_confidence, which prepare.source=table reads"
 
 
@@ -54,7 +55,7 @@ def _arrays(sample: Sample) -> Seen | None:
     for name, header in sample.arrays.items():
         if header.kind == "f" and len(header.shape) >= 3 and header.shape[-1] == 3 and header.shape[-2] == 17:
             if sample.suffix == ".npz":
-                return Seen("3D poses", f"an array '{name}' {header.shape}", _SPACE)
+                return Seen("3D poses", f"an array '{name}' {header.shape}", f"{_SPACE}; {_TO_TRAIN_ON}")
             way = f"3D poses, or 2D and a score, of nobody knows whom and when; if 2D, {ONE_TABLE}"
             return Seen("an array of poses", f"an .npy array {header.shape}", way)
     if any(header.kind == "O" for header in sample.arrays.values()) and sample.suffix == ".npy":
@@ -66,10 +67,10 @@ def _table(sample: Sample) -> Seen | None:
     columns = {name.lower() for name in sample.columns}
     if {"nose.x", "nose.y"} <= columns:
         return Seen("a table of joints", "columns such as 'nose.x'", f"its columns have other names; {ONE_TABLE}")
-    numbered = [number for number in range(200) if {f"x{number}", f"x_{number}"} & columns]
+    numbered = [name for number in range(200) for name in (f"x{number}", f"x_{number}") if name in columns]
     if len(numbered) >= 5:
         way = f"the numbers do not say which joints; {ONE_TABLE}"
-        return Seen("a table of numbered joints", f"columns 'x{numbered[0]}' to 'x{numbered[-1]}'", way)
+        return Seen("a table of numbered joints", f"columns '{numbered[0]}' to '{numbered[-1]}'", way)
     return None
 
 

@@ -5,6 +5,8 @@ Several processes of Ray import this one after another before a run's first row,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import ray
@@ -15,13 +17,18 @@ from pose_diffusion.data import camera_views, schema, shards
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.skeleton import N_JOINTS
-from pose_diffusion.training.selection import COLUMNS, READ, READ_WITH_ROOT
+from pose_diffusion.training.selection import COLUMNS, read_columns, rows_of
 
 
 def stream(
-    folder: str, manifest: Manifest, selection: Selection, seed: int, shuffle: bool, view: bool = False
+    folder: str,
+    manifest: Manifest,
+    selection: Selection,
+    seed: int,
+    shuffle: bool,
+    columns: Sequence[str] = COLUMNS,
 ) -> ray.data.Dataset:
-    """A dataset of the selected rows' mixture, pose_3d and, if asked for, view, checked as they are read.
+    """A dataset of the selected rows' columns (see `training.selection`), checked as they are read.
 
     An InputError that names file, row and column ends the execution of whoever consumes it.
     """
@@ -36,16 +43,24 @@ def stream(
         partitioning=None,
         shuffle=ray.data.FileShuffleConfig(seed=seed) if shuffle else None,
     )
-    keep = _Keep(folder, manifest.kernels, selection, camera_views.cameras(manifest, folder) if view else None)
+    cameras = camera_views.cameras(manifest, folder) if camera_views.COLUMN in columns else None
+    keep = _Keep(folder, manifest.kernels, selection, columns, cameras)
     return dataset.map_batches(keep, batch_format="pyarrow", batch_size=None, zero_copy_batch=True)
 
 
 class _Keep:
     """Checks a block of rows and keeps the selected rows' columns. A plain callable, so the read task runs it in place."""
 
-    def __init__(self, folder: str, kernels: int, selection: Selection, cameras: dict[str, np.ndarray] | None):
-        self.folder, self.kernels, self.selection, self.cameras = folder, kernels, selection, cameras
-        self.read = READ if cameras is None else READ_WITH_ROOT
+    def __init__(
+        self,
+        folder: str,
+        kernels: int,
+        selection: Selection,
+        columns: Sequence[str],
+        cameras: dict[str, np.ndarray] | None,
+    ):
+        self.folder, self.kernels, self.selection, self.columns, self.cameras = folder, kernels, selection, columns, cameras
+        self.read = read_columns(columns)
         self.__name__ = "check_and_select"
 
     def __call__(self, table: pa.Table) -> pa.Table:
@@ -60,10 +75,7 @@ class _Keep:
             relative = path[path.index("split=") :] if "split=" in path else path
             shards.read(storage.join(self.folder, relative), self.read, self.kernels, require_3d=True)
             raise
-        selected = shards.select(table, self.selection)
-        if self.cameras is None:
-            return selected.select(COLUMNS)
-        return selected.select(COLUMNS).append_column(camera_views.COLUMN, camera_views.column(selected, self.cameras))
+        return rows_of(shards.select(table, self.selection), self.columns, self.cameras)
 
 
 _METADATA = {"pose_diffusion.version": str(schema.VERSION)}

@@ -18,8 +18,8 @@ import ray.train.torch
 from pose_diffusion import storage
 from pose_diffusion.config import Config, TrainConfig, loading
 from pose_diffusion.config.renamed import first_names
-from pose_diffusion.data import camera_views, shards
 from pose_diffusion.data import manifest as manifests
+from pose_diffusion.data import shards
 from pose_diffusion.data.manifest import Manifest, Selection, ShardFile
 from pose_diffusion.distributed.cluster import resources
 from pose_diffusion.distributed.cluster.causes import input_error_in, reason
@@ -32,7 +32,7 @@ from pose_diffusion.distributed.train.worker import train_worker
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.storage import run_folder
 from pose_diffusion.training.bundles import given_lifter
-from pose_diffusion.training.selection import READ, READ_WITH_ROOT, training_selection
+from pose_diffusion.training.selection import check_cameras, columns, frame_rate, read_columns, training_selection
 from pose_diffusion.training.trainer import check_stages
 
 log = logging.getLogger(__name__)
@@ -69,9 +69,8 @@ def check_inputs(config: Config) -> Inputs:
     if holdout:
         holdout.check(manifest, f"{config.data.shards} (train.holdout_subjects)")
     selection.check(manifest, config.data.shards)
-    if config.train.yaw_augment:
-        camera_views.check(manifest, selection, config.data.shards)
-    inputs = Inputs(manifest, selection, holdout, READ_WITH_ROOT if config.train.yaw_augment else READ)
+    check_cameras(config, manifest, config.data.shards)
+    inputs = Inputs(manifest, selection, holdout, read_columns(columns(config)))
     shards.check_footers(config.data.shards, inputs.files, manifest.kernels)
     if config.train.lifter:
         given_lifter(config.train.lifter, config.model)
@@ -85,8 +84,14 @@ def identity(config: Config, manifest: Manifest) -> dict[str, Any]:
         "shards": run_folder.digest([file.sha256 for file in manifest.files]),
         "model": config.model.described(),
         "diffusion": first_names("diffusion", config.diffusion.model_dump()),
-        "train": first_names("train", config.train.model_dump(exclude=_NOT_IDENTITY)),
+        "train": first_names("train", config.train.model_dump(exclude=_NOT_IDENTITY | _other_family(config))),
+        **({"video": config.video.model_dump()} if config.model.family == "video" else {}),
     }
+
+
+def _other_family(config: Config) -> set[str]:
+    """Keys of `train` that only the other family has."""
+    return {"epochs"} if config.model.family == "published" else {"lifter", "lifter_epochs", "denoiser_epochs"}
 
 
 def on_gpu(config: TrainConfig) -> bool:
@@ -95,7 +100,7 @@ def on_gpu(config: TrainConfig) -> bool:
 
 
 def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, quiet: bool = False) -> str:
-    """Trains the lifter, then the denoiser, and returns the bundle's folder, <train.output>/model.
+    """Trains the stages of the model's family and returns the bundle's folder, <train.output>/model.
 
     callbacks: Ray Train's, told of every report. side_by_side: runs that share the cluster. quiet: no lines on the log_actor.
     Raises InputError for bad configuration or shards, RunError for a run that could not be finished.
@@ -113,7 +118,8 @@ def train(config: Config, callbacks: Sequence[Any] = (), side_by_side: int = 1, 
         gpu = on_gpu(config.train)
         if gpu:
             resources.require(config, "train.workers", worker_range(config.train, gpu)[0], gpus=1)
-        settings = WorkerSettings(config, inputs.rows, _cached(config, inputs, gpu), inputs.holdout, lines)
+        rate = frame_rate(manifest, config.data.shards) if config.model.family == "video" else None
+        settings = WorkerSettings(config, inputs.rows, _cached(config, inputs, gpu), inputs.holdout, lines, rate)
         trainer = _torch_trainer(settings, inputs, scaling(config.train, gpu, side_by_side), callbacks)
         try:
             outcome = getattr(trainer.fit(), "return_value", None) or WorkerOutcome()
@@ -155,7 +161,7 @@ def _torch_trainer(
         inputs.selection,
         train.seed,
         shuffle=not settings.cached,
-        view=train.yaw_augment > 0,
+        columns=columns(config),
     )
     filesystem, root = storage.arrow_filesystem(train.output)
     worker: Any = train_worker  # Ray's annotations know of no return value

@@ -1,7 +1,8 @@
 """A training worker's epochs of the rows that Ray Data streams to it; a split that fits in memory is kept there.
 
-Streamed: files in random order each epoch, and a shuffle buffer. Cached: the first pass fills tensors on the worker's
-device, and each epoch is a permutation of them, a function of (seed, epoch) alone.
+Streamed: files in random order each epoch, and a shuffle buffer; or, for clips, whole stretches of rows in order, from each of
+which clips are drawn. Cached: the first pass fills tensors on the worker's device, and each epoch is drawn from them by (seed,
+epoch) alone.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from pose_diffusion.errors import InputError
 from pose_diffusion.runtime.keyed_random import name_key
-from pose_diffusion.training.data import TensorRows
+from pose_diffusion.training.data import TensorRows, TrainingData
 from pose_diffusion.training.selection import COLUMNS
 
 
@@ -24,7 +25,8 @@ class Epochs:
     """The epochs of one worker's part of the data, as `training.data.TrainingData` asks for them.
 
     rows: of an epoch, over all workers together. keep: the rows that the part has at most, which `load` puts onto the device
-    once; 0 where each epoch streams them.
+    once; 0 where each epoch streams them. clips: (columns, seed) -> the epochs of clips from rows in order; None for rows that
+    are drawn one by one.
     """
 
     def __init__(
@@ -37,10 +39,12 @@ class Epochs:
         device: torch.device,
         seed: int,
         columns: Sequence[str] = COLUMNS,
+        clips: Callable[[Sequence[Tensor], int], TrainingData] | None = None,
     ):
         self.iterator, self.batch, self.rows, self.keep, self.device = iterator, batch, rows, keep, device
         self.seed, self.columns, self.shuffle_rows = seed, columns, max(shuffle_rows, batch)
-        self.kept: TensorRows | None = None
+        self.clips = clips
+        self.kept: TrainingData | None = None
 
     def load(self, said: Callable[[int], None] = lambda rows: None) -> None:
         """Fills the cache, if there is to be one; `said` is told the rows so far, from the first on."""
@@ -57,12 +61,19 @@ class Epochs:
             said(rows)
         if kept is None:
             raise InputError("a worker got no rows: fewer training files or rows than workers")
-        self.kept = TensorRows([whole[:rows] for whole in kept], self.batch, self.seed, self.rows)
+        columns = tuple(whole[:rows] for whole in kept)
+        if self.clips:
+            self.kept = self.clips(columns, self.seed)
+        else:
+            self.kept = TensorRows(columns, self.batch, self.seed, self.rows)
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, ...]]:
         """One epoch without its first `skip` batches."""
         if self.kept is not None:
             yield from self.kept.batches(epoch, skip)
+            return
+        if self.clips:
+            yield from self._streamed_clips(self.clips, epoch, skip)
             return
         stream = self.iterator.iter_batches(
             batch_size=self.batch,
@@ -74,6 +85,18 @@ class Epochs:
         for number, part in enumerate(stream):
             if number >= skip:
                 yield self._tensors(part)
+
+    def _streamed_clips(
+        self, clips: Callable[[Sequence[Tensor], int], TrainingData], epoch: int, skip: int
+    ) -> Iterator[tuple[Tensor, ...]]:
+        """Clips drawn from one stretch of `shuffle_rows` rows after another."""
+        stream = self.iterator.iter_batches(batch_size=self.shuffle_rows, batch_format="numpy", prefetch_batches=2)
+        for number, part in enumerate(stream):
+            columns = self._tensors(part)
+            steps = -(-len(columns[0]) // self.batch)
+            if steps > skip:
+                yield from clips(columns, name_key(self.seed, number)).batches(epoch, skip)
+            skip = max(0, skip - steps)
 
     def _tensors(self, part: dict[str, np.ndarray]) -> tuple[Tensor, ...]:
         with warnings.catch_warnings():

@@ -16,6 +16,7 @@ class WorkerSettings:
 
     rows: poses to train on, over all workers. cached: whether workers keep their part of them in memory. holdout: the held-out
     rows, None where there are none. log_actor: takes lines for the person at the driver (see `cluster.log_actor`), or None.
+    rate: frames a second, of the video family's clips; None for the published family.
     """
 
     config: Config
@@ -23,6 +24,7 @@ class WorkerSettings:
     cached: bool
     holdout: Selection | None
     log_actor: Any
+    rate: float | None = None
 
 
 @dataclass(frozen=True)

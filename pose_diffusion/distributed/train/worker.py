@@ -23,9 +23,11 @@ from pose_diffusion.runtime.keyed_random import name_key
 from pose_diffusion.runtime.process import configure_runtime
 from pose_diffusion.runtime.progress import Progress
 from pose_diffusion.training import history
-from pose_diffusion.training.data import read_held_out
-from pose_diffusion.training.selection import COLUMNS, COLUMNS_WITH_VIEW
+from pose_diffusion.training.data import HeldOut, read_held_out
+from pose_diffusion.training.selection import columns
 from pose_diffusion.training.trainer import Callbacks, Trainer
+from pose_diffusion.training.video.clip_batch import ClipBatch
+from pose_diffusion.training.video.data import drawn_clips, read_held_out_clips
 
 
 def train_worker(loop_config: dict[str, WorkerSettings]) -> WorkerOutcome:
@@ -62,8 +64,10 @@ def _train(settings: WorkerSettings) -> None:
     # Timed from the first rows on, not from Ray Data's start.
     loading = functools.cache(lambda: Progress("reading training rows", settings.rows // world, "rows", say=log))
     epochs.load(lambda done: loading().reached(done))
-    held_out = None
-    if settings.holdout:
+    held_out: HeldOut | ClipBatch | None = None
+    if settings.holdout and config.model.family == "video":
+        held_out = read_held_out_clips(config, settings.holdout, device, rank, world)
+    elif settings.holdout:
         held_out = read_held_out(config.data.shards, settings.holdout, train.holdout_poses, device, rank, world)
 
     metrics = TrainingMetrics(train.output)
@@ -83,6 +87,9 @@ def _train(settings: WorkerSettings) -> None:
 def _epochs(settings: WorkerSettings, trainer: Trainer) -> Epochs:
     """This worker's part of the training rows."""
     config, rank, world = settings.config, trainer.rank, trainer.world
+    clips = None
+    if settings.rate is not None:
+        clips = functools.partial(drawn_clips, config=config, rate=settings.rate, batch=trainer.batch, total=settings.rows)
     return Epochs(
         ray.train.get_dataset_shard("train"),
         trainer.batch,
@@ -91,7 +98,8 @@ def _epochs(settings: WorkerSettings, trainer: Trainer) -> Epochs:
         config.data.shuffle_rows,
         trainer.device,
         name_key(config.train.seed, rank),
-        COLUMNS_WITH_VIEW if config.train.yaw_augment else COLUMNS,
+        columns(config),
+        clips,
     )
 
 

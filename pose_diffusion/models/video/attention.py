@@ -26,11 +26,12 @@ class JointAttention(nn.Module):
         self.bias = nn.Parameter(torch.zeros(heads, joints, joints))
 
     def forward(self, x: Tensor) -> Tensor:
-        batch, frames, joints, width = x.shape
-        qkv = self.qkv(x).view(batch * frames, joints, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        q, k, v = qkv.unbind()  # (B * T, heads, J, C / heads)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=self.bias.to(q.dtype))
-        return self.out(mixed.transpose(1, 2).reshape(batch, frames, joints, width))
+        q, k, v = self.qkv(x).flatten(0, 1).unflatten(-1, (3, self.heads, -1)).unbind(2)  # (B * T, J, heads, C / heads)
+        bias = self.bias.to(q.dtype)[None]
+        if not torch.is_grad_enabled():
+            bias = bias.detach()  # a parameter as mask would keep PyTorch from its fused kernel
+        mixed = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=bias)
+        return self.out(mixed.transpose(1, 2).reshape(x.shape))
 
 
 class TimeAttention(nn.Module):
@@ -43,22 +44,25 @@ class TimeAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
-        """turn: of `rotations`. mask: (B, 1, 1, 1, T) bool, True for frames that exist; None where all do."""
-        batch, frames, joints, width = x.shape
-        qkv = self.qkv(x).view(batch, frames, joints, 3, self.heads, -1).permute(3, 0, 2, 4, 1, 5)
-        q, k, v = qkv.unbind()  # (B, J, heads, T, C / heads)
-        mixed = F.scaled_dot_product_attention(_rotate(q, turn), _rotate(k, turn), v, attn_mask=mask)
-        return self.out(mixed.permute(0, 3, 1, 2, 4).reshape(batch, frames, joints, width))
+        """turn: of `rotations`. mask: (B, 1, 1, T) bool, True for frames that may be attended to; None where all may.
+
+        Joints and heads together are the heads of PyTorch's attention, (B, J * heads, T, C / heads). So tokens stay in their
+        order in memory, and kernels that take four dimensions alone can be used.
+        """
+        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in self.qkv(x).chunk(3, -1))  # (B, T, J, heads, C / heads)
+        q, k, v = (part.flatten(2, 3).transpose(1, 2) for part in (_rotate(q, turn), _rotate(k, turn), v))
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.out(mixed.transpose(1, 2).reshape(x.shape))
 
 
 def rotations(time: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines (B, 1, 1, T, size / 2) for rotary embedding (arXiv 2104.09864) of times (B, T) in seconds.
+    """Cosines and sines (B, T, 1, 1, size / 2) for rotary embedding (arXiv 2104.09864) of times (B, T) in seconds.
 
     Scores depend on differences of times alone. size: channels of a head.
     """
     pairs = size // 2
     rates = torch.logspace(math.log(1 / _SLOWEST_S), math.log(1 / _FASTEST_S), pairs, base=math.e, device=time.device)
-    angle = (2 * math.pi * time.float()[:, None, None, :, None]) * rates
+    angle = (2 * math.pi * time.float()[:, :, None, None, None]) * rates
     return angle.cos(), angle.sin()
 
 

@@ -52,7 +52,9 @@ class VideoNetwork(nn.Module):
         x = (weight * self.kernel(described)).sum(-2) + self.joint + self.context(context)[:, :, None]
         time = time - time[:, :1]  # small numbers, whose differences are exact enough in float32
         turn = rotations(time, self.head_size)
-        mask = None if valid is None or bool(valid.all()) else valid[:, None, None, None, :]
+        mask = None
+        if valid is not None:  # a clip without any frame attends to its padding: a softmax over nothing is not a number
+            mask = (valid | ~valid.any(1, keepdim=True))[:, None, None, :]
         for layer in self.layers:
             x = layer(x, turn, mask)
         return x

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
+from pose_diffusion.geometry.person_view import rays_on_plane
 from pose_diffusion.geometry.skeleton import FLIP
 
 
@@ -35,6 +36,14 @@ class ClipBatch:
     def to(self, device: torch.device | str, non_blocking: bool = False) -> ClipBatch:
         moved = {field.name: getattr(self, field.name).to(device, non_blocking=non_blocking) for field in fields(self)}
         return ClipBatch(**moved)
+
+    def undistorted(self) -> ClipBatch:
+        """The same clips through lenses without distortion: what the person-centred view sees of them is the same."""
+        lens = self.intrinsic[:, None, None, None]
+        weight, mean, sigma = self.mixture.split((1, 2, 2), -1)
+        mean = rays_on_plane(mean, lens) * lens[..., :2] + lens[..., 2:4]
+        ideal = torch.cat([self.intrinsic[:, :4], torch.zeros_like(self.intrinsic[:, 4:])], 1)
+        return replace(self, mixture=torch.cat([weight, mean, sigma], -1), intrinsic=ideal)
 
     def where(self, chosen: Tensor, other: ClipBatch) -> ClipBatch:
         """The clips of this batch where chosen (B,) is True, else the other's."""

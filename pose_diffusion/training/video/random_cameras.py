@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from pose_diffusion.geometry.camera import undistort
 from pose_diffusion.geometry.skeleton import JOINTS, ROOT
 from pose_diffusion.training.video.clip_batch import ClipBatch
 from pose_diffusion.training.video.draws import Draws
@@ -51,11 +50,13 @@ class CameraSettings:
 
 
 def look_anew(batch: ClipBatch, generator: torch.Generator | None, settings: CameraSettings) -> ClipBatch:
-    """The clips seen by random cameras without distortion, the principal point in the middle.
+    """The clips seen by random cameras, the principal point in the middle of their images.
 
     A clip keeps its old camera and body by chance (`keep`), and where a joint would be less than 0.5 m in front of the new
-    camera. batch.intrinsic must be that of the camera that made the detections; see `misjudge_focal` for the other thing.
+    camera. Distortion is undone in all of them, as the person-centred view does too. batch.intrinsic must be that of the
+    camera that made the detections, not a misjudged one (see `misjudge_focal`).
     """
+    batch = batch.undistorted()
     draw = Draws(batch.pose_3d, generator)
     least, most = settings.body
     scale = draw.uniform(low=least, high=most)
@@ -134,12 +135,10 @@ def _camera(
 
 
 def _moved_detections(old: ClipBatch, new: ClipBatch, scale: Tensor) -> Tensor:
-    """The mixtures (B, T, 17, K, 5) of the old clips before the new cameras."""
+    """The mixtures (B, T, 17, K, 5) of the old clips, without distortion, before the new cameras."""
     before, after = old.intrinsic[:, None, None, None], new.intrinsic[:, None, None, None]
     ratio = (scale[:, None, None] * _depth(old.root_3d) / _depth(new.root_3d))[:, :, None, None]  # (B, T, 1, 1, 1)
     weight, mean, sigma = old.mixture.split((1, 2, 2), -1)
-    if mean.is_cuda or bool(before[..., 4:].any()):  # see `person_view`
-        mean = undistort(mean, before)
     rays = (mean - before[..., 2:4]) / before[..., :2]
     offset = rays - _on_plane(old.joints_3d)[..., None, :]
     mean = (_on_plane(new.joints_3d)[..., None, :] + offset * ratio) * after[..., :2] + after[..., 2:4]

@@ -33,6 +33,7 @@ KINDS: dict[str, tuple[str, Writer]] = {
     **{kind: (archive_files.FORMATS[kind][0], _archive(kind)) for kind in archive_files.FORMATS},
     "bvh": ("bvh", lambda folder: mocap_files.write_bvh(folder / "a.bvh", mocap_files.motion(4))),
     "asf_amc": ("asf_amc", _asf_amc),
+    "joints": ("joints", mocap_files.write_arrays),
     "human36m": ("human36m", human36m_files.write),
     "mpi_inf_3dhp npz": ("mpi_inf_3dhp", mpi_inf_3dhp_files.write_npz),
     "mpi_inf_3dhp original": ("mpi_inf_3dhp", mpi_inf_3dhp_files.write_original),

@@ -168,6 +168,7 @@ def test_files_of_no_tool_beside_those_of_one_do_not_matter(tmp_path: Path, writ
         ("a.csv", b"nose_x,nose_y,left_eye_x,left_eye_y,right_eye_x,right_eye_y,left_ear_x,left_ear_y,"
                   b"right_ear_x,right_ear_y\n" + b"1," * 9 + b"1\n", "no column 'frame'"),
         ("a.csv", ",".join(f"x{n},y{n},z{n},v{n}" for n in range(1, 46)).encode(), "the numbers do not say which joints"),
+        ("a.csv", b"frame,x_0,y_0,x_1,y_1,x_2,y_2,x_3,y_3,x_4,y_4\n", "columns 'x_0' to 'x_4'"),
         ("a.csv", b"frame,x0,y0,x1,y1,x2,y2,x3,y3,x4,y4\n", "the numbers do not say which joints"),
     ],
 )  # fmt: skip

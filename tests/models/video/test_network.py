@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from pose_diffusion.config import ModelConfig
@@ -57,11 +58,18 @@ def test_kernels_in_another_order_and_kernels_without_weight_change_nothing(netw
     torch.testing.assert_close(network(torch.cat([kernels, weightless], -2), context, time), expected, atol=1e-5, rtol=0)
 
 
-def test_a_clip_may_begin_at_any_time(network: VideoNetwork) -> None:
+@pytest.mark.parametrize("shift", [-3.0, 0.5, 3600.0])
+def test_a_clip_may_begin_at_any_time(network: VideoNetwork, shift: float) -> None:
     kernels, context, time = clip(2, 9)
-    torch.testing.assert_close(
-        network(kernels, context, time.double() + 3600), network(kernels, context, time), atol=1e-5, rtol=0
-    )
+    shifted = network(kernels, context, time.double() + shift)
+    torch.testing.assert_close(shifted, network(kernels, context, time), atol=1e-5, rtol=0)
+
+
+def test_the_order_of_frames_does_not_matter_where_their_times_go_with_them(network: VideoNetwork) -> None:
+    kernels, context, time = clip(2, 9)
+    order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
+    moved = network(kernels[:, order], context[:, order], time[:, order])
+    torch.testing.assert_close(moved, network(kernels, context, time)[:, order], atol=1e-5, rtol=0)
 
 
 def test_padding_changes_nothing(network: VideoNetwork) -> None:
@@ -89,12 +97,79 @@ def test_frames_are_seen_by_one_another(network: VideoNetwork) -> None:
     assert (network(kernels, context, time) - before)[:, 0].abs().max() > 1e-5
 
 
+def test_attention_reaches_across_joints_and_not_across_clips(network: VideoNetwork) -> None:
+    kernels, context, time = clip(2, 1)
+    before = network(kernels, context, time)
+    kernels = kernels.clone()
+    kernels[0, 0, 16, :, 1:3] += 1
+    changed = (network(kernels, context, time) - before).abs().amax((1, 3))
+    assert changed[0, 3] > 1e-5
+    assert (changed[1] == 0).all()
+
+
+def test_a_clip_of_padding_alone_gives_finite_poses_and_gradients(network: VideoNetwork) -> None:
+    kernels, context, time = clip(2, 4)
+    valid = torch.tensor([[True] * 4, [False] * 4])
+    kernels.requires_grad_()
+    pose = network(kernels, context, time, valid)
+    pose[0].sum().backward()
+    assert bool(pose.isfinite().all())
+    assert kernels.grad is not None and bool(kernels.grad.isfinite().all())
+
+
+def test_a_mask_of_frames_that_all_exist_changes_nothing(network: VideoNetwork) -> None:
+    kernels, context, time = clip(2, 9)
+    masked = network(kernels, context, time, torch.ones(2, 9, dtype=torch.bool))
+    torch.testing.assert_close(masked, network(kernels, context, time), atol=1e-5, rtol=0)
+
+
+def test_poses_are_the_same_with_and_without_gradients(network: VideoNetwork) -> None:
+    """PyTorch takes other attention kernels without them."""
+    inputs = clip(2, 9)
+    with torch.no_grad():
+        without = network(*inputs)
+    torch.testing.assert_close(without, network(*inputs), atol=1e-5, rtol=0)
+
+
+def test_bfloat16_under_autocast_is_near_float32(network: VideoNetwork) -> None:
+    inputs = clip(2, 9)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = network(*inputs)
+    expected = network(*inputs)
+    assert rounded.dtype == torch.float32
+    assert (rounded - expected).norm() < 0.03 * expected.norm()
+
+
+def test_joints_are_told_apart(network: VideoNetwork) -> None:
+    kernels, context, time = clip(1, 3)
+    same = kernels[:, :, :1].expand_as(kernels)
+    assert network(same, context, time).std(2).max() > 1e-3
+
+
+def test_every_weight_is_learned(network: VideoNetwork) -> None:
+    network.zero_grad()
+    network(*clip(2, 5)).square().sum().backward()
+    assert all(parameter.grad is not None and bool(parameter.grad.any()) for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("frames", [1, 27, 81])
 @pytest.mark.parametrize(("size", "most"), [(SMALL, 25e6), (BASE, 90e6)])
-def test_sizes_are_within_their_arithmetic(size: ModelConfig, most: float) -> None:
+def test_sizes_are_within_their_arithmetic(size: ModelConfig, most: float, frames: int) -> None:
+    assert flops_per_frame(size, frames) < most
+
+
+def test_attention_over_time_is_counted() -> None:
+    """FlopCounterMode knows nothing of the fused kernel for CPUs; by matrix products it counts what longer clips cost."""
+    extra = flops_per_frame(SMALL, 81) - flops_per_frame(SMALL, 27)
+    assert extra == SMALL.layers * 2 * 2 * 17 * SMALL.width * (81 - 27)
+
+
+def flops_per_frame(size: ModelConfig, frames: int) -> float:
+    """Two for each multiplication and addition, of one forward pass with one kernel a joint."""
     network = VideoNetwork(size)
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        network(*clip(1, 27, kernels=1))
-    assert counter.get_total_flops() / 27 < most
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        network(*clip(1, frames, kernels=1))
+    return counter.get_total_flops() / frames
 
 
 def test_a_width_that_the_heads_cannot_share_is_refused() -> None:

@@ -1,4 +1,6 @@
-"""Batches of clips of the synthetic source's motion, before Human3.6M's cameras."""
+"""Batches of clips of the synthetic source's motion, before Human3.6M's cameras, and how two batches differ."""
+
+from dataclasses import fields
 
 import numpy as np
 import torch
@@ -8,9 +10,11 @@ from pose_diffusion.data.sources.motion.synthetic.actions import FPS
 from pose_diffusion.geometry.camera import Camera, h36m_cameras
 from pose_diffusion.geometry.skeleton import ROOT
 from pose_diffusion.training.video.clip_batch import ClipBatch
+from pose_diffusion.training.video.random_errors import ErrorSettings
 
 ACTIONS = ("Walking", "Turning", "Discussion", "Reaching")
 SIGMA = 0.006  # of the detections, screen units
+NO_ERRORS = ErrorSettings(unseen=0, unseen_span=0, outlier=0, drift_m=0, white_m=0, swap=0, offset_m=0, noise_spread=0)
 
 
 def cameras(clips: int = 4) -> list[Camera]:
@@ -37,3 +41,15 @@ def clip_batch(clips: int = 4, frames: int = 9, kernels: int = 1, error: float =
         time=(torch.arange(frames, dtype=torch.float64) * 2 / FPS).expand(clips, frames).clone(),
         valid=torch.ones(clips, frames, dtype=torch.bool),
     )
+
+
+def assert_equal(batch: ClipBatch, other: ClipBatch, clips: torch.Tensor | slice = slice(None)) -> None:
+    """To the last digit, in the chosen clips."""
+    for field in fields(batch):
+        torch.testing.assert_close(getattr(batch, field.name)[clips], getattr(other, field.name)[clips], rtol=0, atol=0)
+
+
+def moved_m(batch: ClipBatch, other: ClipBatch) -> torch.Tensor:
+    """(B, T, 17, K, 2): how far the other's means are from the batch's, metres at the pelvis."""
+    metre = batch.intrinsic[:, None, :2] / batch.root_3d[..., 2:]
+    return (other.mixture - batch.mixture)[..., 1:3] / metre[:, :, None, None]

@@ -10,9 +10,7 @@ from pose_diffusion.geometry.person_view import person_view
 from pose_diffusion.training.video.augmentation import Augmentation, augment
 from pose_diffusion.training.video.random_cameras import CameraSettings
 from pose_diffusion.training.video.random_errors import ErrorSettings
-from tests.training.video.synthetic_clips import clip_batch
-from tests.training.video.test_clip_batch import assert_equal
-from tests.training.video.test_random_errors import NONE, moved_m
+from tests.training.video.synthetic_clips import NO_ERRORS, assert_equal, clip_batch, moved_m
 
 NO_CAMERA = CameraSettings(keep=1, misjudged=0)
 
@@ -29,8 +27,8 @@ def test_its_view_is_finite(kernels):
     assert (view.kernels[..., 3:] > 0).all()
 
 
-def test_everything_off_changes_nothing():
-    assert_equal(augment(clip_batch(), generator(), Augmentation(0, NO_CAMERA, NONE)), clip_batch())
+def test_everything_off_changes_nothing_but_undoes_distortion():
+    assert_equal(augment(clip_batch(), generator(), Augmentation(0, NO_CAMERA, NO_ERRORS)), clip_batch().undistorted())
 
 
 def test_a_seed_repeats_it():
@@ -48,8 +46,8 @@ def test_single_precision_stays_single_precision():
 def test_errors_are_lengths_on_the_body_though_the_focal_length_told_is_wrong():
     """Offsets from the truth are measured with the lens that took the picture, whatever the network is told."""
     cameras = CameraSettings(keep=0, misjudged=1, misjudged_sd=2.0, distance=(3, 20))
-    right = augment(clip_batch(64, error=0), generator(), Augmentation(0, replace(cameras, misjudged=0), NONE))
-    errors = replace(NONE, offset_m=0.02)
+    right = augment(clip_batch(64, error=0), generator(), Augmentation(0, replace(cameras, misjudged=0), NO_ERRORS))
+    errors = replace(NO_ERRORS, offset_m=0.02)
     wrong = augment(clip_batch(64, error=0), generator(), Augmentation(0, cameras, errors))
     assert (wrong.intrinsic[:, 0] / right.intrinsic[:, 0]).log().std() > 1
     assert abs(moved_m(right, wrong).std() / 0.02 - 1) < 0.05
@@ -59,13 +57,13 @@ def test_errors_are_lengths_on_the_body_though_the_focal_length_told_is_wrong():
 
 def test_the_share_of_mirrored_clips_is_as_asked_for():
     batch = clip_batch(256, frames=1)
-    new = augment(batch, generator(), Augmentation(0.25, NO_CAMERA, NONE))
+    new = augment(batch, generator(), Augmentation(0.25, NO_CAMERA, NO_ERRORS))
     assert 0.18 < (new.up != batch.up).any(1).double().mean() < 0.32
 
 
 def test_default_errors_are_of_a_detectors_size():
     """Of joints that are seen: a few centimetres on the body."""
-    batch = clip_batch(64)
+    batch = clip_batch(64).undistorted()
     moved = moved_m(
         batch, augment(batch, generator(), Augmentation(0, NO_CAMERA, replace(ErrorSettings(), unseen=0, unseen_span=0)))
     )

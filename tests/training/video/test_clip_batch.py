@@ -1,20 +1,14 @@
 """Batches of clips: mirrored and chosen clip by clip."""
 
-from dataclasses import fields
-
 import torch
 
 from pose_diffusion.geometry.camera import project
+from pose_diffusion.geometry.person_view import person_view
 from pose_diffusion.geometry.skeleton import FLIP
 from pose_diffusion.training.video.clip_batch import mirror_clips
-from tests.training.video.synthetic_clips import clip_batch
+from tests.training.video.synthetic_clips import assert_equal, clip_batch
 
 ALL = torch.ones(4, dtype=torch.bool)
-
-
-def assert_equal(batch, other, clips=slice(None)):
-    for field in fields(batch):
-        torch.testing.assert_close(getattr(batch, field.name)[clips], getattr(other, field.name)[clips], rtol=0, atol=0)
 
 
 class TestMirror:
@@ -41,5 +35,18 @@ class TestMirror:
         torch.testing.assert_close(mirrored.pose_3d[..., 1:], batch.pose_3d[:, :, list(FLIP), 1:])
 
 
-def test_to_another_type_of_device_keeps_every_field():
+class TestUndistorted:
+    def test_the_truth_projects_without_distortion_to_detections_without_error(self):
+        batch = clip_batch(error=0).undistorted()
+        assert (batch.intrinsic[:, 4:] == 0).all()
+        uv = project(batch.joints_3d, batch.intrinsic[:, None, None])
+        torch.testing.assert_close(batch.mixture[..., 0, 1:3], uv, rtol=0, atol=1e-7)
+
+    def test_the_view_is_the_same(self):
+        views = [person_view(b.mixture, b.intrinsic, b.time, b.valid) for b in (clip_batch(), clip_batch().undistorted())]
+        for name in ("kernels", "context", "rotation", "size"):
+            torch.testing.assert_close(*(getattr(view, name) for view in views), rtol=0, atol=1e-9)
+
+
+def test_a_move_to_a_device_keeps_every_field():
     assert_equal(clip_batch().to("cpu"), clip_batch())

@@ -52,7 +52,7 @@ def open_source(inputs: Inputs, settings: Mmpose3dConfig, executor: Executor) ->
     if settings.detections:
         detections = storage.join(base, settings.detections)
         points = _numbers(detections, "rows", npz.load_npy(detections), len(images), 3)
-    layout = LAYOUTS[settings.layout]
+    layout = LAYOUTS[_layout(path, images) if settings.layout == "auto" else settings.layout]
     points = np.concatenate([layout.positions(points[..., :2]), layout.confidence(points[..., 2])[..., None]], axis=2)
     joints = layout.positions(joints)
 
@@ -91,9 +91,25 @@ def recognise(sample: Sample) -> Seen | None:
     return Seen("MMPose's body3d annotations", "an .npz with 'imgname', 'part' and 'S'", settings={"annotations": sample.name})
 
 
+def _layout(path: str, images: np.ndarray) -> str:
+    """The joints of the data set that all image names are of."""
+    names = {"mpi_inf_3dhp17" if _is_3dhp(_stem(str(image))) else "h36m17" for image in images}
+    if len(names) > 1:
+        raise InputError(f"{path}: imgname: names of Human3.6M and of MPI-INF-3DHP; give each a file, or set 'mmpose3d.layout'")
+    return names.pop()
+
+
+def _stem(image: str) -> str:
+    return image.rpartition("/")[2].rsplit(".", 1)[0]
+
+
+def _is_3dhp(name: str) -> bool:
+    return not _H36M.fullmatch(name) and bool(_3DHP_TEST.fullmatch(name) or _3DHP.fullmatch(name))
+
+
 def _key(path: str, image: str) -> tuple[str, str, str, int]:
     """Subject, action, camera and frame of an image's name."""
-    name = image.rpartition("/")[2].rsplit(".", 1)[0]
+    name = _stem(image)
     if test := _3DHP_TEST.fullmatch(name):
         return test[1], test[1], "", parsing.frame_number(int(test[2]), path)
     match = _H36M.fullmatch(name) or _3DHP.fullmatch(name)
@@ -106,5 +122,10 @@ def _key(path: str, image: str) -> tuple[str, str, str, int]:
 def _numbers(path: str, name: str, value: object, rows: int, columns: int) -> np.ndarray:
     if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or value.shape != (rows, 17, columns):
         found = f"{value.dtype} {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-        raise InputError(f"{path}: {name}: expected numbers {(rows, 17, columns)}, got {found}")
+        way = "; expected are the 17 joints of body3d annotations" if _of_other_joints(value) else ""
+        raise InputError(f"{path}: {name}: expected numbers {(rows, 17, columns)}, got {found}{way}")
     return value.astype(np.float64)
+
+
+def _of_other_joints(value: object) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 3 and value.shape[1] != 17

@@ -34,7 +34,7 @@ def joints(path: str, points: np.ndarray, settings: CocoConfig, names: list[str]
     match = largest_by_names(names[:count])
     if match is None:
         unknown = f"{path}: categories: the joints {', '.join(names[:5])}, ... are not those of a known layout"
-        raise InputError(f"{unknown}; if their order is that of {_choices(count)}, set 'coco.layout'")
+        raise InputError(f"{unknown}; {_way_out(count)}")
     layout, places = match
     unequal = InputError(f"{path}: {count} joints a person, but categories names {len(names)}; set 'coco.layout'")
     if len(names) < count:
@@ -47,8 +47,11 @@ def joints(path: str, points: np.ndarray, settings: CocoConfig, names: list[str]
     return layout, points[:, places]
 
 
-def _choices(count: int) -> str:
-    return " or ".join(layout.name for layout in LAYOUTS.values() if len(layout.joints) == count) or "a known one"
+def _way_out(count: int) -> str:
+    choices = " or ".join(layout.name for layout in LAYOUTS.values() if len(layout.joints) == count)
+    if not choices:
+        return f"no layout has {count} joints; write one, as docs/add-a-source.md says"
+    return f"if their order is that of {choices}, set 'coco.layout'"
 
 
 def confidence(path: str, points: np.ndarray, annotated: bool) -> np.ndarray:

@@ -125,7 +125,7 @@ def _in_picture(found: Detections) -> Detections:
     if _face_is_apart(found.points):
         raise InputError(
             f"{found.where}: eyes, ears and mouth lie as far apart as the whole body; expected MediaPipe's {_JOINTS} landmarks "
-            "in their order"
+            "in their order; if they are others, name the columns and use prepare.source=table"
         )
     return replace(found, unit=pixels_or_shares(found.points), extrapolates=True)
 

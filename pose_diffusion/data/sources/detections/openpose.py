@@ -128,6 +128,12 @@ def _points(rows: list[list], places: list[str], settings: OpenPoseConfig) -> np
         return np.zeros((0, len(BODY_25.joints), 3))
     sizes = {len(layout.joints) for layout in (USUAL if settings.layout == "auto" else [LAYOUTS[settings.layout]])}
     numbers = len(rows[0])
+    for row, place in zip(rows, places, strict=True):
+        if len(row) != numbers:
+            raise InputError(
+                f"{place}: {len(row)} numbers, but {numbers} at {places[0].rsplit('/', 1)[-1]}: joints of two models in one"
+                " recording; keep the files of one"
+            )
     if numbers % 2 or numbers // 2 not in sizes or (numbers % 3 == 0 and numbers // 3 in sizes):
         return parsing.keypoints(rows, places.__getitem__)
     pairs = parsing.number_table(rows, places.__getitem__, numbers).reshape(len(rows), -1, 2)

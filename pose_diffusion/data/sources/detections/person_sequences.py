@@ -76,7 +76,8 @@ def person_sequences(found: Detections, settings: ArchiveConfig, tool: str) -> t
 
 def _joints(found: Detections, settings: ArchiveConfig, tool: str) -> _Joints:
     size = image_sizes(tool, settings, found)  # (n, 2)
-    way_out = f"; set '{tool}.coordinates=unit'" if "coordinates" in type(settings).model_fields else ""
+    states = "coordinates" in type(settings).model_fields
+    way_out = f"; set '{tool}.coordinates=unit'" if states else "; multiply x by the width and y by the height"
     points = in_pixels(found, size, way_out)  # (n, J, 3)
     pixels = found.layout.positions(points[..., :2])
     confidence = found.layout.confidence(points[..., 2])

@@ -98,7 +98,8 @@ def _layout(settings: ArchiveConfig, path: str, metadata: Any) -> Layout:
     name = metadata.get("layout_name") if isinstance(metadata, dict) else None
     if name not in _LAYOUTS:
         raise InputError(
-            f"{path}: metadata: layout_name {name!r}, expected one of {', '.join(_LAYOUTS)}; or set 'videopose3d.layout'"
+            f"{path}: metadata: layout_name {name!r}, expected one of {', '.join(_LAYOUTS)}; "
+            "if its joints are those of another layout, set 'videopose3d.layout'"
         )
     return _LAYOUTS[name]
 

@@ -8,6 +8,7 @@ are applied about fixed axes in the order given (XYZ: R = Rz Ry Rx). A joint her
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,11 +18,12 @@ from pose_diffusion.config import AsfAmcConfig
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources.file_format import RIG, FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
-from pose_diffusion.data.sources.motion.mocap import Motion, motion_source, rotation
+from pose_diffusion.data.sources.motion.mocap import Motion, motion_source, of_files, rotation
 from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.errors import InputError
 from pose_diffusion.runtime.executor import Executor
 
+log = logging.getLogger(__name__)
 _LARGEST = 1e6
 
 FORMATS = (
@@ -44,13 +46,15 @@ class _Bone:
 
 def open_source(inputs: Inputs, settings: AsfAmcConfig, executor: Executor) -> Source:
     """A sequence an AMC file and camera; '07_01.amc' goes with '07.asf', or with the one ASF file of its folder."""
-    skeletons = inputs.files(".asf", ".amc")
-    motions = [path for path in skeletons if path.lower().endswith(".amc")]
-    skeletons = [path for path in skeletons if path.lower().endswith(".asf")]
+    paths = inputs.files(".asf", ".amc")
+    motions = [path for path in paths if path.lower().endswith(".amc")]
     if not motions:
-        raise InputError(f"{inputs.path}: no .amc files")
+        raise InputError(f"{inputs.path}: a skeleton (.asf) without motion; give an .amc file, or a folder with both")
+    skeletons = [path for path in paths if path.lower().endswith(".asf")]
+    if paths == [inputs.path]:
+        skeletons = _beside(inputs.path)
     files = {path: (settings.source_fps, _skeleton(path, skeletons), path) for path in motions}
-    return motion_source("asf_amc", inputs, settings, executor, files, read)
+    return motion_source("asf_amc", inputs, settings, executor, of_files(inputs, settings, files), read)
 
 
 def recognise(sample: Sample) -> Seen | None:
@@ -71,16 +75,30 @@ def read(fps: float, skeleton: str, motion: str) -> Motion:
     return Motion(list(bones), _positions(bones, values), fps, "far", rest)
 
 
+def _beside(motion: str) -> list[str]:
+    """The skeletons in a file's folder."""
+    folder, slash, _ = motion.rpartition("/")
+    names = storage.list_files(folder or slash or ".")
+    return sorted(f"{folder}{slash}{name}" for name in names if "/" not in name and name.lower().endswith(".asf"))
+
+
 def _skeleton(motion: str, skeletons: list[str]) -> str:
-    folder = motion.rpartition("/")[0]
+    folder, _, file = motion.rpartition("/")
     here = [path for path in skeletons if path.rpartition("/")[0] == folder]
-    name = motion.rpartition("/")[2].rsplit(".", 1)[0]
+    name = file.rsplit(".", 1)[0].lower()
     for path in here:
-        stem = path.rpartition("/")[2].rsplit(".", 1)[0]
+        stem = path.rpartition("/")[2].rsplit(".", 1)[0].lower()
         if name == stem or name.startswith(f"{stem}_"):
             return path
     if len(here) != 1:
-        raise InputError(f"{motion}: no .asf file of its name, and {len(here)} others beside it")
+        others = f"{len(here)} others" if here else "none"
+        raise InputError(
+            f"{motion}: no .asf file of its name beside it, and {others} of another; put its skeleton there, named as"
+            f" '{file.split('_')[0].rsplit('.', 1)[0]}.asf'"
+        )
+    stem = here[0].rpartition("/")[2].rsplit(".", 1)[0]
+    if stem.isdigit() and name.split("_")[0].isdigit():  # CMU numbers its subjects, whose bones differ in length
+        log.warning("%s: read with the skeleton of another subject, %s.asf, the only one beside it", motion, stem)
     return here[0]
 
 
@@ -151,15 +169,18 @@ def _in_order(path: str, root: _Bone, bones: dict[str, _Bone], children: list) -
 
 
 def _amc(path: str, bones: dict[str, _Bone]) -> dict[str, np.ndarray]:
-    """(T, values) for each bone that has any."""
+    """(T, values) for each bone that has any. Frames may begin at any number, as those of a part of a recording do."""
+    first = 1
     frames: list[dict[str, list[str]]] = []
     for number, line in enumerate(_lines(path), 1):
         words = line.split()
         if not words or words[0].startswith(("#", ":")):
             continue
         if len(words) == 1 and words[0].isdecimal():
-            if int(words[0]) != len(frames) + 1:
-                raise InputError(f"{path}: line {number}: frame {words[0][:12]} after frame {len(frames)}")
+            frame = int(words[0][:12])
+            first = first if frames else frame
+            if frame != first + len(frames):
+                raise InputError(f"{path}: line {number}: frame {frame} after frame {first + len(frames) - 1}")
             frames.append({})
         elif not frames or words[0] not in bones:
             raise InputError(f"{path}: line {number}: '{words[0][:30]}' is no frame and no bone of the skeleton")

@@ -17,7 +17,7 @@ from pose_diffusion.config import BvhConfig
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources.file_format import RIG, FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
-from pose_diffusion.data.sources.motion.mocap import Motion, motion_source, rotation
+from pose_diffusion.data.sources.motion.mocap import Motion, motion_source, of_files, rotation
 from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.errors import InputError
 from pose_diffusion.runtime.executor import Executor
@@ -46,7 +46,7 @@ class _Joint:
 def open_source(inputs: Inputs, settings: BvhConfig, executor: Executor) -> Source:
     """A sequence a file and camera. Raises InputError for bad files."""
     files = {path: (settings.source_fps, path) for path in inputs.files(".bvh")}
-    return motion_source("bvh", inputs, settings, executor, files, _read_at)
+    return motion_source("bvh", inputs, settings, executor, of_files(inputs, settings, files), _read_at)
 
 
 def _read_at(fps: float | None, path: str) -> Motion:
@@ -148,7 +148,7 @@ def _numbers(where: str, words: list[str], count: int) -> np.ndarray:
     except ValueError:
         raise InputError(f"{where}: expected {count} numbers, got '{' '.join(words)[:40]}'") from None
     if len(values) != count:
-        raise InputError(f"{where}: expected {count} numbers, got {len(values)}")
+        raise InputError(f"{where}: expected {count} numbers, as many as the CHANNELS above, got {len(values)}")
     if not (abs(values) <= _LARGEST).all():
         raise InputError(f"{where}: a value is not finite or beyond {_LARGEST:g}")
     return values

@@ -34,6 +34,7 @@ SHIPPED = (*sorted(path.stem for path in _FOLDER.glob("*.yaml") if path.stem != 
 _SHARED = 0.7  # of the names, which must have the same prefix for it to be none of their own
 _RIG_LAYERS = ("ORG-", "DEF-")  # bones of Rigify that follow its controls, the preferred ones last
 _WRITTEN_BY = {"near": "BVH", "far": "ASF/AMC"}
+_SECTION = {"near": "bvh", "far": "asf_amc"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def match(where: str, names: Sequence[str], ends: Ends, wanted: str) -> Match:
     wanted_names = " and ".join(closest.parts[JOINTS.index(first)])
     raise InputError(
         f"{where}: joint map '{closest.name}': no joint for {first} (looked for {wanted_names});"
-        f" the file has {', '.join(names[:8])}, ..."
+        f" the file has {', '.join(names[:8])}, ...; write a map of its names and set"
+        f" '{_SECTION[ends]}.joints' to that file"
     )
 
 

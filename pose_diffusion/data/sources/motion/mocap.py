@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from pose_diffusion.runtime.executor import Executor, LocalExecutor
 log = logging.getLogger(__name__)
 
 _METRES = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "cmu": 0.0254 / 0.45}
+_METRES_OF_INTEGERS = {"quarter_millimetres": 0.00025}  # a person's reach in 16 bits; no unit of a file with fractions
 _TALL = (1.1, 2.1)  # metres from ankle to head along the bones, child to giant
 _AT = {name: number for number, name in enumerate(JOINTS)}
 _FEET, _HEAD, _NECK = [_AT["RFoot"], _AT["LFoot"]], _AT["Head"], _AT["Neck/Nose"]
@@ -57,6 +59,16 @@ Reader = Callable[..., Motion]
 
 
 @dataclass(frozen=True)
+class Recording:
+    """A recording of the input. arguments: what its reader takes. split: where the input states it."""
+
+    subject: str
+    action: str
+    arguments: tuple
+    split: Literal["train", "test"] | None = None
+
+
+@dataclass(frozen=True)
 class _Seen:
     """What is known of a file before its clips are planned. skeleton: the names of its joints. warnings: a line each."""
 
@@ -67,30 +79,39 @@ class _Seen:
 
 
 def motion_source(
-    tool: str, inputs: Inputs, settings: MocapConfig, executor: Executor, files: Mapping[str, tuple], read: Reader
+    tool: str, inputs: Inputs, settings: MocapConfig, executor: Executor, recordings: Mapping[str, Recording], read: Reader
 ) -> Source:
-    """A sequence a file and camera. files: for each path, what `read` takes.
+    """A sequence a recording and camera. recordings: by their place for errors, the file's path or more.
 
-    Each file is read once to check and count it, by the executor, and again where its sequence is loaded, so that memory does
-    not grow with the archive. Raises InputError for bad files.
+    Each is read once to check and count it, by the executor, and again where its sequence is loaded, so that memory does not
+    grow with the archive. Raises InputError for bad files.
     """
     cameras = camera_rig.cameras(settings)
     _world.cache_clear()  # the files may have changed since
     sequences, described, skipped = list[LazySequence](), dict[str, dict](), list[str]()
     look = partial(_look, read, settings, tool)
-    seen = {path: one for (path, _), one in map_inputs(inputs, look, list(files.items()), executor, skipped)}
+    arguments = [(where, recording.arguments) for where, recording in recordings.items()]
+    seen = {where: one for (where, _), one in map_inputs(inputs, look, arguments, executor, skipped)}
     axes = dict(zip(seen, decide([one.up for one in seen.values()], [one.skeleton for one in seen.values()]), strict=True))
-    for path, axis in map_inputs(inputs, partial(_decided, tool, axes), list(seen), LocalExecutor(), skipped):
-        for warning in seen[path].warnings:
+    for where, axis in map_inputs(inputs, partial(_decided, tool, axes), list(seen), LocalExecutor(), skipped):
+        for warning in seen[where].warnings:
             log.warning("prepare: %s", warning)
-        folder, _, action = inputs.stem(path).rpartition("/")
-        subject = folder or settings.subject
+        one = recordings[where]
         upright = settings.model_copy(update={"up": axis})
         for name, camera in cameras.items():
-            load = partial(_load, subject, action, name, camera, read, files[path], upright, inputs.seed)
-            sequences.append(LazySequence(subject, action, name, seen[path].rows, load))
-            described[f"{subject}/{name}"] = camera.to_dict()
+            load = partial(_load, one, name, camera, where, read, upright, inputs.seed)
+            sequences.append(LazySequence(one.subject, one.action, name, seen[where].rows, load, split=one.split))
+            described[f"{one.subject}/{name}"] = camera.to_dict()
     return Source(sequences, settings.kernels, described, {"converter": tool, **settings.model_dump(mode="json")}, skipped)
+
+
+def of_files(inputs: Inputs, settings: MocapConfig, files: Mapping[str, tuple]) -> dict[str, Recording]:
+    """A recording a file: its folder is the subject, its name the action. files: for each path, what the reader takes."""
+    recordings = {}
+    for path, arguments in files.items():
+        folder, _, action = inputs.stem(path).rpartition("/")
+        recordings[path] = Recording(folder or settings.subject, action, arguments)
+    return recordings
 
 
 def rotation(axis: int, angle: np.ndarray) -> np.ndarray:
@@ -104,30 +125,31 @@ def rotation(axis: int, angle: np.ndarray) -> np.ndarray:
     return turn
 
 
-def _look(read: Reader, settings: MocapConfig, tool: str, file: tuple[str, tuple]) -> _Seen:
-    path, arguments = file
+def _look(read: Reader, settings: MocapConfig, tool: str, recording: tuple[str, tuple]) -> _Seen:
+    where, arguments = recording
     motion = read(*arguments)
-    points, rest, note = _seventeen(path, motion, settings)
+    points, rest, note = _seventeen(where, motion, settings)
     up = UpAxis(settings.up, sure=True) if settings.up != "auto" else up_axis(points, rest)
     warnings = plausibility.warnings(points, motion.fps, tool)
-    warnings = [f"{path}: {line}" for line in [*note, *warnings]]
+    warnings = [f"{where}: {line}" for line in [*note, *warnings]]
     return _Seen(_rows(len(points), motion.fps, settings.fps), up, " ".join(motion.names), tuple(warnings))
 
 
-def _decided(tool: str, axes: Mapping[str, str | None], path: str) -> str:
-    axis = axes[path]
+def _decided(tool: str, axes: Mapping[str, str | None], where: str) -> str:
+    axis = axes[where]
     if axis is None:
         raise InputError(
-            f"{path}: which axis points up cannot be told (not from the rest pose, the motion, the floor or the other files);"
+            f"{where}: which axis points up cannot be told (not from the rest pose, the motion, the floor or the other files);"
             f" state it, such as {tool}.up=y"
         )
     return axis
 
 
 def _load(
-    subject: str, action: str, name: str, camera: Camera, read: Reader, arguments: tuple, settings: MocapConfig, seed: int
+    recording: Recording, name: str, camera: Camera, where: str, read: Reader, settings: MocapConfig, seed: int
 ) -> PoseSequence:
-    points = camera.to_camera(_world(read, arguments, settings))
+    subject, action = recording.subject, recording.action
+    points = camera.to_camera(_world(where, read, recording.arguments, settings))
     rng = np.random.default_rng([seed, zlib.crc32(f"{subject}/{action}/{name}".encode())])
     mixture = detect(points, camera, settings.kernels, rng)
     pose = (points - points[:, ROOT, None]).astype(np.float32)
@@ -137,9 +159,8 @@ def _load(
 
 
 @functools.lru_cache(maxsize=2)  # the cameras of a clip follow each other
-def _world(read: Reader, arguments: tuple, settings: MocapConfig) -> np.ndarray:
+def _world(where: str, read: Reader, arguments: tuple, settings: MocapConfig) -> np.ndarray:
     """(T, 17, 3) metres, z up, in the middle of the rig, at the config's frame rate. settings: with the up axis stated."""
-    where = arguments[-1]
     motion = read(*arguments)
     points, _, _ = _seventeen(where, motion, settings)
     points = z_up(points, settings.up)
@@ -155,7 +176,7 @@ def _seventeen(where: str, motion: Motion, settings: MocapConfig) -> tuple[np.nd
     """The 17 over time (T, 17, 3) and at rest (17, 3), metres, and a line where the head's end is not the file's."""
     rows = joint_map.match(where, motion.names, motion.ends, settings.joints).rows
     points = _joined(motion.positions, rows)
-    metres = _unit(where, points, settings)
+    metres = _unit(where, points, motion.positions.dtype.kind in "iu", settings)
     points = points * metres
     rest = None if motion.rest is None else metres * _joined(motion.rest[None], rows)
     leg = float(sum(np.linalg.norm(points[0, _AT[a]] - points[0, _AT[b]]) for a, b in (("LKnee", "LHip"), ("LFoot", "LKnee"))))
@@ -177,16 +198,20 @@ def _joined(positions: np.ndarray, rows: tuple[tuple[int, ...], ...]) -> np.ndar
     return np.stack([positions[:, list(row)].mean(1) for row in rows], axis=1)
 
 
-def _unit(where: str, points: np.ndarray, settings: MocapConfig) -> float:
-    """Metres of a file unit."""
+def _unit(where: str, points: np.ndarray, of_integers: bool, settings: MocapConfig) -> float:
+    """Metres of a file unit. of_integers: whether the file has whole numbers."""
     if settings.unit != "auto":
-        return _METRES[settings.unit]
+        return (_METRES | _METRES_OF_INTEGERS)[settings.unit]
+    units = _METRES | _METRES_OF_INTEGERS if of_integers else _METRES
     length = {child: np.linalg.norm(points[0, child] - points[0, parent]) for parent, child in EDGES}
     tall = float(sum(length[JOINTS.index(joint)] for joint in ("LKnee", "LFoot", "Spine", "Thorax", "Neck/Nose", "Head")))
-    fitting = [name for name, metres in _METRES.items() if _TALL[0] <= tall * metres <= _TALL[1]]
+    fitting = [name for name, metres in units.items() if _TALL[0] <= tall * metres <= _TALL[1]]
     if len(fitting) != 1:
-        raise InputError(f"{where}: a person {tall:g} units tall, in no known unit; set the section's 'unit'")
-    return _METRES[fitting[0]]
+        raise InputError(
+            f"{where}: a person {tall:g} units tall, in no known unit: joints that are not where their names say, or state"
+            f" 'unit', one of {', '.join(units)}"
+        )
+    return units[fitting[0]]
 
 
 def _lift(points: np.ndarray) -> float:

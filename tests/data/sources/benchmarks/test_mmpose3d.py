@@ -81,6 +81,22 @@ def test_names_of_the_test_set_of_mpi_inf_3dhp_are_a_subject_and_a_frame(tmp_pat
     np.testing.assert_allclose(hip, arrays["part"][[2, 4, 0], 14, :2], atol=1e-3)
 
 
+@pytest.mark.parametrize("name", ["S1_Seq1_Cam0_{:06d}.jpg", "TS1_{:06d}.jpg"])
+def test_image_names_tell_the_joints_of_mpi_inf_3dhp(tmp_path: Path, name: str) -> None:
+    write(tmp_path, imgname=np.array([name.format(frame) for frame in range(2 * FRAMES)]))
+    found = source(tmp_path, image_size=[2048, 2048])
+    named = source(tmp_path, image_size=[2048, 2048], layout="mpi_inf_3dhp17")
+    assert found.description["layouts"] == ["mpi_inf_3dhp17"]
+    np.testing.assert_array_equal(found.sequences[0].load().mixture, named.sequences[0].load().mixture)
+
+
+def test_image_names_of_both_data_sets_need_the_layout(tmp_path: Path) -> None:
+    names = [f"TS1_{frame}.jpg" for frame in range(5)] + [f"S1_Walk.{CAMERA}_5.jpg"]
+    write(tmp_path, imgname=np.array(names))
+    with pytest.raises(InputError, match=r"names of Human3\.6M and of MPI-INF-3DHP; .* set 'mmpose3d\.layout'"):
+        source(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
@@ -98,6 +114,10 @@ def test_names_of_the_test_set_of_mpi_inf_3dhp_are_a_subject_and_a_frame(tmp_pat
         ({"imgname": np.array([f"S1_Walk.{CAMERA}_5.jpg"] * 6)}, "frame 5 is there twice"),
         ({"S": np.zeros((6, 17, 3), np.float32)}, r"S: expected numbers \(6, 17, 4\), got float32 \(6, 17, 3\)"),
         ({"part": np.zeros((5, 17, 3), np.float32)}, r"part: expected numbers \(6, 17, 3\), got float32 \(5, 17, 3\)"),
+        (
+            {"part": np.zeros((6, 24, 3), np.float32)},
+            r"got float32 \(6, 24, 3\); expected are the 17 joints of body3d annotations",
+        ),
         ({"S": np.full((6, 17, 4), np.nan)}, "frame [0-9]: a 3D value is not finite"),
         ({"S": np.full((6, 17, 4), 5000.0)}, "more than 100 m away; is the unit right"),
     ],

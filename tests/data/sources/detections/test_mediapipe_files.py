@@ -211,7 +211,8 @@ def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
 def test_numbered_points_that_are_not_the_33_in_order_are_refused(tmp_path: Path) -> None:
     shuffled = SHARES[:, np.random.default_rng(3).permutation(33)]
     table(tmp_path, FORMS["from 1"], values=shuffled)
-    assert "eyes, ears and mouth lie as far apart as the whole body" in refused(tmp_path)
+    told = refused(tmp_path)
+    assert "eyes, ears and mouth lie as far apart as the whole body" in told and "use prepare.source=table" in told
 
 
 def test_coordinates_about_the_hips_are_refused(tmp_path: Path) -> None:

@@ -48,6 +48,12 @@ def test_a_third_number_that_is_a_depth_is_refused(tmp_path: Path, z: float) -> 
         read(write(tmp_path, list(poses)))
 
 
+def test_shares_of_the_image_are_refused_with_what_makes_them_pixels(tmp_path: Path) -> None:
+    shares = points(COCO_17)[..., :2] / np.float32([WIDTH, HEIGHT])
+    with pytest.raises(InputError, match="expected pixels, not shares of the image; multiply x by the width"):
+        read(write(tmp_path, list(shares)))
+
+
 def test_one_array_of_frames_is_not_taken_for_cameras(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"S1 / Walking 1: expected a list of cameras, got ndarray"):
         read(write(tmp_path, points(COCO_17)[0]))

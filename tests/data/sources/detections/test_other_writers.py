@@ -137,6 +137,15 @@ def test_another_number_of_joints_is_refused_with_the_layout_that_has_it(tmp_pat
         source_of("openpose", tmp_path, image_size=SIZE)
 
 
+def test_joints_of_two_models_in_one_recording_are_refused_with_both_places(tmp_path: Path) -> None:
+    write_openpose(tmp_path, BODY_25B, "cam1.{:04d}.json", count=2)
+    person = flat(people(HALPE_26, 1, 1)[0, 0])
+    write_json(tmp_path / "cam1.0003.json", {"people": [{"pose_keypoints_2d": person}]})
+    told = r"cam1\.0003\.json: people\[0\]: 78 numbers, but 75 at cam1\.0000\.json: people\[0\]: .*keep the files of one"
+    with pytest.raises(InputError, match=told):
+        source_of("openpose", tmp_path, image_size=SIZE)
+
+
 def test_a_layout_of_another_number_than_the_files_is_refused(tmp_path: Path) -> None:
     write_openpose(tmp_path, BODY_25)
     with pytest.raises(InputError, match=r"25 joints a person, 'openpose\.layout' is halpe26 with 26"):

@@ -268,7 +268,8 @@ def test_a_table_without_all_joints_of_a_layout_is_refused_with_those_that_it_ha
     values = {f"{joint}_{axis}": [5.0] for joint in ("left_knee", "right_knee") for axis in "xy"}
     pq.write_table(pa.table({"frame": [1], **values}), tmp_path / "a.parquet")
     with pytest.raises(
-        InputError, match=r"no columns '<joint>_x' for all joints of h36m17 .*there are those of left_knee, right_knee"
+        InputError,
+        match=r"no columns '<joint>_x' for all joints of h36m17 .* of left_knee, right_knee; add the others",
     ):
         table_source(tmp_path)
 

@@ -232,7 +232,9 @@ def test_a_prefix_of_joint_names_does_not_matter(tmp_path: Path, names: list[str
 
 def test_a_missing_joint_is_named(tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", motion(), [name.replace("LeftForeArm", "Tentacle") for name in NAMES])
-    with pytest.raises(InputError, match=r"a\.bvh: joint map 'mixamo': no joint for LElbow \(looked for LeftForeArm\)"):
+    with pytest.raises(
+        InputError, match=r"a\.bvh: joint map 'mixamo': no joint for LElbow \(looked for LeftForeArm\).*'bvh\.joints'"
+    ):
         source_of("bvh", tmp_path)
 
 
@@ -256,7 +258,7 @@ def test_a_bad_joint_map_is_refused(tmp_path: Path, content: str, told: str) -> 
 
 def test_a_person_of_no_known_size_is_refused(tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", motion() * 7)
-    with pytest.raises(InputError, match=r"a\.bvh: a person 1[0-9.]+ units tall, in no known unit"):
+    with pytest.raises(InputError, match=r"a\.bvh: a person 1[0-9.]+ units tall, in no known unit: .* 'unit', one of metres, "):
         source_of("bvh", tmp_path)
 
 
@@ -274,7 +276,7 @@ def test_where_nothing_tells_the_up_axis_the_key_that_states_it_is_named(tmp_pat
         (lambda lines: lines[1:], "line 1: expected HIERARCHY"),
         (lambda lines: lines[:40], "ends within the HIERARCHY"),
         (lambda lines: lines[:-1], "2 frames, but line .* says 3"),
-        (lambda lines: [*lines[:-1], lines[-1] + " 5"], "expected 102 numbers, got 103"),
+        (lambda lines: [*lines[:-1], lines[-1] + " 5"], "expected 102 numbers, as many as the CHANNELS above, got 103"),
         (lambda lines: [*lines[:-1], lines[-1].replace("0 0 0", "0 nan 0")], "not finite"),
         (lambda lines: [*lines[:-1], lines[-1].replace("0 0 0", "0 x 0")], "expected 102 numbers"),
         (lambda lines: [line for line in lines if "OFFSET" not in line], "has no OFFSET"),
@@ -408,8 +410,62 @@ def test_a_broken_acclaim_file_is_refused_with_its_place(tmp_path: Path, name: s
 
 def test_an_amc_without_its_skeleton_is_refused(tmp_path: Path) -> None:
     (tmp_path / "07_01.amc").write_text(amc_text([{}]))
-    with pytest.raises(InputError, match=r"07_01\.amc: no \.asf file of its name, and 0 others"):
+    told = r"07_01\.amc: no \.asf file of its name beside it, and none of another; put its skeleton there, named as '07\.asf'"
+    with pytest.raises(InputError, match=told):
         source_of("asf_amc", tmp_path)
+
+
+def test_an_amc_of_several_skeletons_is_refused(tmp_path: Path) -> None:
+    write_acclaim(tmp_path, [{}])
+    (tmp_path / "07.asf").rename(tmp_path / "08.asf")
+    (tmp_path / "09.asf").write_text(asf_text())
+    with pytest.raises(InputError, match=r"07_01\.amc: no \.asf file of its name beside it, and 2 others of another"):
+        source_of("asf_amc", tmp_path)
+
+
+def test_a_skeleton_without_motion_is_refused_with_what_to_give(tmp_path: Path) -> None:
+    write_acclaim(tmp_path, [{}])
+    with pytest.raises(InputError, match=r"07\.asf: a skeleton .* without motion; give an \.amc file, or a folder"):
+        source_of("asf_amc", tmp_path / "07.asf")
+
+
+@pytest.mark.parametrize("skeleton", ["07.asf", "07.ASF"])
+def test_an_amc_alone_is_read_with_the_skeleton_beside_it(tmp_path: Path, skeleton: str) -> None:
+    write_acclaim(tmp_path, [{}] * 3)
+    (tmp_path / "07.asf").rename(tmp_path / skeleton)
+    (tmp_path / "08.asf").write_text("of another subject")
+    folder = tmp_path / "motion" / "08"
+    folder.mkdir(parents=True)
+    (folder / "07.asf").write_text("of another folder")
+    world = relative(world_of(source_of("asf_amc", tmp_path / "07_01.amc")))
+    np.testing.assert_allclose(np.linalg.norm(world[:, J["LKnee"]] - world[:, J["LHip"]], axis=-1), 7.1 * METRE, atol=1e-5)
+
+
+def test_names_of_skeleton_and_motion_may_differ_in_case(tmp_path: Path) -> None:
+    write_acclaim(tmp_path, [{}] * 3)
+    (tmp_path / "07.asf").rename(tmp_path / "Run.asf")
+    (tmp_path / "07_01.amc").rename(tmp_path / "RUN.AMC")
+    (tmp_path / "walk.asf").write_text("of another motion")
+    assert source_of("asf_amc", tmp_path).sequences
+
+
+def test_frames_of_a_part_of_a_recording_begin_anywhere(tmp_path: Path) -> None:
+    write_acclaim(tmp_path, [{}] * 3)
+    path = tmp_path / "07_01.amc"
+    whole = world_of(source_of("asf_amc", tmp_path))
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(str(int(line) + 98) if line.isdecimal() else line for line in lines) + "\n")
+    np.testing.assert_array_equal(world_of(source_of("asf_amc", tmp_path)), whole)
+
+
+@pytest.mark.parametrize(("skeleton", "told"), [("08.asf", True), ("man.asf", False)])
+def test_the_skeleton_of_another_subject_is_said(
+    tmp_path: Path, skeleton: str, told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_acclaim(tmp_path, [{}] * 3)
+    (tmp_path / "07.asf").rename(tmp_path / skeleton)
+    source_of("asf_amc", tmp_path)
+    assert ("07_01.amc: read with the skeleton of another subject, 08.asf" in caplog.text) == told
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -157,7 +157,8 @@ def _points(settings: TableConfig, path: str, table: pa.Table) -> tuple[Layout, 
     if match is None:
         wanted = " or ".join(layout.name for layout in candidates)
         there = columns.listed(prefixes) or "none"
-        raise InputError(f"{path}: no columns '<joint>_x' for all joints of {wanted}; there are those of {there}")
+        way = "add the others, with empty cells where a joint is not known"
+        raise InputError(f"{path}: no columns '<joint>_x' for all joints of {wanted}; there are those of {there}; {way}")
     layout, places = match
     points = np.empty((table.num_rows, len(places), 3), np.float32)
     for number, place in enumerate(places):

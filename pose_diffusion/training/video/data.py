@@ -1,0 +1,141 @@
+"""Training clips in the memory of one process: rows of shards in their order, and which of them make clips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pose_diffusion.config import Config
+from pose_diffusion.data import manifest as manifests
+from pose_diffusion.data.clips import ClipDraw, ClipIndex, ClipRows
+from pose_diffusion.data.manifest import Selection
+from pose_diffusion.errors import InputError
+from pose_diffusion.runtime.keyed_random import name_key
+from pose_diffusion.training.data import Device, read_rows, tensor
+from pose_diffusion.training.selection import COLUMNS_OF_CLIPS, check_cameras, frame_rate, training_selection
+from pose_diffusion.training.video.clip_batch import ClipBatch
+
+
+@dataclass(frozen=True)
+class SequenceRows:
+    """N poses in the order of their sequences.
+
+    mixture: (N, 17, K, 5). pose_3d: (N, 17, 3). view: (N, 15) of `data.camera_views`. sequence: (N,) integers that differ
+    between neighbouring sequences. frame: (N,) integers. rate: frames a second.
+    """
+
+    mixture: Tensor
+    pose_3d: Tensor
+    view: Tensor
+    sequence: Tensor
+    frame: Tensor
+    rate: float
+
+    @staticmethod
+    def of(columns: Sequence[Tensor], rate: float) -> SequenceRows:
+        """From `selection.COLUMNS_OF_CLIPS`, in their order."""
+        mixture, pose_3d, view, sequence, frame = columns
+        return SequenceRows(mixture, pose_3d, view, sequence, frame, rate)
+
+    def __len__(self) -> int:
+        return len(self.mixture)
+
+    def index(self) -> ClipIndex:
+        return ClipIndex(self.sequence, self.frame, self.rate)
+
+    def clips(self, chosen: ClipRows) -> ClipBatch:
+        """The rows of the chosen clips, one camera a clip."""
+        view = self.view[chosen.rows]  # (B, T, 15)
+        return ClipBatch(
+            mixture=self.mixture[chosen.rows],
+            pose_3d=self.pose_3d[chosen.rows],
+            root_3d=view[..., :3],
+            up=view[:, 0, 3:6],
+            intrinsic=view[:, 0, 6:],
+            time=chosen.time,
+            valid=chosen.valid,
+        )
+
+
+class DrawnClips:
+    """Epochs of clips, as `training.data.TrainingData` asks for them: the fields of a `ClipBatch`, in their order.
+
+    An epoch has as many steps as its rows make batches of `batch` poses. The clips of a step are a function of (seed, epoch,
+    step), drawn anew: an epoch need not hold every row once. rows: of an epoch over all workers.
+    """
+
+    def __init__(self, rows: SequenceRows, draw: ClipDraw, batch: int, seed: int, total: int | None = None) -> None:
+        if not len(rows):
+            raise InputError("there are no rows to train on")
+        self._rows, self._index, self._draw = rows, rows.index(), draw
+        self._batch, self._seed = batch, seed
+        self.rows = len(rows) if total is None else total
+
+    def batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, ...]]:
+        device = self._rows.mixture.device
+        for step in range(skip, -(-len(self._rows) // self._batch)):
+            generator = torch.Generator(device).manual_seed(name_key(self._seed, epoch, step))
+            clips = self._rows.clips(self._index.draw(self._batch, self._draw, generator))
+            yield tuple(vars(clips).values())
+
+
+def drawn_clips(columns: Sequence[Tensor], seed: int, config: Config, rate: float, batch: int, total: int) -> DrawnClips:
+    """Epochs of clips from `selection.COLUMNS_OF_CLIPS`. batch: poses of a worker's step. total: rows over all workers."""
+    video = config.video
+    draw = ClipDraw(config.model.frames, tuple(video.strides), video.single_share, video.reverse, video.full_share)
+    return DrawnClips(SequenceRows.of(columns, rate), draw, batch, seed, total)
+
+
+def read_clips(config: Config, device: Device = "cpu", rank: int = 0, world: int = 1) -> tuple[DrawnClips, ClipBatch | None]:
+    """Clips of the training rows of data.shards, and the held-out clips, as jobs/train.py reads them; of several workers, every
+    world-th run of sequences.
+
+    Raises InputError for a folder, file, row or selection that cannot be used, and for data without cameras or frame rate.
+    """
+    folder, train = config.data.shards, config.train
+    manifest = manifests.read(folder)
+    selection, holdout = training_selection(config.data, train.holdout_subjects)
+    selection.check(manifest, folder)
+    check_cameras(config, manifest, folder)
+    columns = [tensor(column, device) for column in read_rows(folder, manifest, selection, COLUMNS_OF_CLIPS)]
+    total = len(columns[0])
+    own = _part(columns[3], rank, world)
+    batch = max(1, train.batch // world)
+    part = drawn_clips(
+        [column[own] for column in columns], name_key(train.seed, rank), config, frame_rate(manifest, folder), batch, total
+    )
+    return part, read_held_out_clips(config, holdout, device, rank, world) if holdout else None
+
+
+def read_held_out_clips(
+    config: Config, selection: Selection, device: Device = "cpu", rank: int = 0, world: int = 1
+) -> ClipBatch:
+    """Clips of model.frames frames with about train.holdout_poses poses, evenly spaced over the selection's rows; of several
+    workers, every world-th clip.
+    """
+    folder = config.data.shards
+    manifest = manifests.read(folder)
+    selection.check(manifest, f"{folder} (train.holdout_subjects)")
+    columns = [tensor(column, "cpu") for column in read_rows(folder, manifest, selection, COLUMNS_OF_CLIPS)]
+    rows = SequenceRows.of(columns, frame_rate(manifest, folder))
+    clips = spread_clips(rows, config.model.frames, config.train.holdout_poses)
+    return ClipBatch(*(column[rank::world] for column in vars(clips).values())).to(device)
+
+
+def _part(sequence: Tensor, rank: int, world: int) -> Tensor:
+    """The rows of every world-th sequence, (n,)."""
+    number = torch.cat([sequence.new_zeros(1), (sequence.diff() != 0).long().cumsum(0)])
+    return (number % world == rank).nonzero()[:, 0]
+
+
+def spread_clips(rows: SequenceRows, length: int, poses: int) -> ClipBatch:
+    """Clips of `length` frames, evenly spaced over the rows, with about `poses` poses: what a run is judged by."""
+    index = rows.index()
+    count = max(1, min(poses, len(rows)) // length)
+    start = torch.linspace(0, max(0, len(rows) - 1), count, device=rows.frame.device).long()
+    begin, end = index.begin[index.run[start]], index.end[index.run[start]]
+    start = torch.maximum(torch.minimum(start, end - length), begin)
+    return rows.clips(index.at(start, length))
