@@ -5,6 +5,7 @@ from __future__ import annotations
 from pose_diffusion.config import Config, ModelConfig, TrainConfig
 from pose_diffusion.errors import InputError
 from pose_diffusion.inference.bundle import load_published, save_bundle
+from pose_diffusion.inference.video_bundle import save_video_bundle
 from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.training.state import TrainState, cpu_weights
 
@@ -29,16 +30,21 @@ def finished_lifter(train: TrainConfig, model: ModelConfig, state: TrainState) -
 
 def save_trained(folder: str, config: Config, state: TrainState, trained_by: str) -> None:
     """The bundle of a finished run: each stage's averaged weights of its best epoch."""
-    evaluated = [entry for entry in state.history if "lifter_mpjpe" in entry]
+    is_video = config.model.family == "video"
+    evaluated = [entry for entry in state.history if ("mpjpe" if is_video else "lifter_mpjpe") in entry]
     provenance = {
         "trained_by": trained_by,
         "shards": config.data.shards,
         "steps": state.steps_done,
         "holdout_subjects": config.train.holdout_subjects,
-        "best_denoiser_epoch": state.best.get("epoch"),
+        "best_epoch" if is_video else "best_denoiser_epoch": state.best.get("epoch"),
         "held_out": evaluated[-1] if evaluated else {},
-        "train": config.train.model_dump(mode="json"),
+        "train": config.train.model_dump(mode="json", exclude=other_family(config.model)),
     }
+    if is_video:
+        provenance["video"] = config.video.model_dump(mode="json")
+        save_video_bundle(folder, config.model, state.best["weights"], provenance)
+        return
     save_bundle(
         folder,
         config.model,
@@ -47,3 +53,8 @@ def save_trained(folder: str, config: Config, state: TrainState, trained_by: str
         state.best.get("weights"),
         provenance,
     )
+
+
+def other_family(model: ModelConfig) -> set[str]:
+    """Keys of `train` that only the other family has."""
+    return {"epochs"} if model.family == "published" else {"lifter", "lifter_epochs", "denoiser_epochs"}

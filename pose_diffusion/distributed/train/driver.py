@@ -31,7 +31,7 @@ from pose_diffusion.distributed.train.scaling import reading, scaling, worker_ra
 from pose_diffusion.distributed.train.worker import train_worker
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.storage import run_folder
-from pose_diffusion.training.bundles import given_lifter
+from pose_diffusion.training.bundles import given_lifter, other_family
 from pose_diffusion.training.selection import check_cameras, columns, frame_rate, read_columns, training_selection
 from pose_diffusion.training.trainer import check_stages
 
@@ -84,14 +84,9 @@ def identity(config: Config, manifest: Manifest) -> dict[str, Any]:
         "shards": run_folder.digest([file.sha256 for file in manifest.files]),
         "model": config.model.described(),
         "diffusion": first_names("diffusion", config.diffusion.model_dump()),
-        "train": first_names("train", config.train.model_dump(exclude=_NOT_IDENTITY | _other_family(config))),
+        "train": first_names("train", config.train.model_dump(exclude=_NOT_IDENTITY | other_family(config.model))),
         **({"video": config.video.model_dump()} if config.model.family == "video" else {}),
     }
-
-
-def _other_family(config: Config) -> set[str]:
-    """Keys of `train` that only the other family has."""
-    return {"epochs"} if config.model.family == "published" else {"lifter", "lifter_epochs", "denoiser_epochs"}
 
 
 def on_gpu(config: TrainConfig) -> bool:

@@ -13,7 +13,7 @@ from pose_diffusion.geometry.person_view import CONTEXT
 from pose_diffusion.models.video.network import VideoNetwork
 
 TINY = ModelConfig(family="video", width=32, layers=2, heads=4, dropout=0)
-SMALL = ModelConfig(family="video", width=96, layers=4, heads=4)
+SMALL = ModelConfig(family="video", width=128, layers=2, heads=4)
 BASE = ModelConfig(family="video", width=192, layers=4, heads=6)
 
 
