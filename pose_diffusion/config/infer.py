@@ -37,8 +37,7 @@ class InferConfig(Section):
     fps: Positive | None = None
     """Video model: frames a second where the shards do not say; null assumes 30."""
     field_of_view: Annotated[float, Field(gt=0, lt=180)] | None = None
-    """Video model: horizontal angle of cameras that are not known, degrees; null assumes a focal length as long as the image's
-    diagonal."""
+    """Video model: horizontal angle of unknown cameras, degrees; null assumes a focal length of the image's diagonal."""
     smooth: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)] = 0.0
     """For video: average poses over near frames, as one more method; sigma of the window in frames, 0 leaves it out."""
     spread_scale: Positive = 1.0

@@ -18,7 +18,7 @@ PAGES = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGEL
 )
 # Pages whose keys are not all there: one adds a source that is made up, the other names keys of earlier versions.
 KEYS = [page for page in PAGES if page.name not in ("add-a-source.md", "CHANGELOG.md")]
-SUFFIXES = ("yaml", "py", "md", "json", "html")
+SUFFIXES = ("yaml", "py", "md", "json", "html", "safetensors")
 
 
 def commands(name: str) -> list[list[str]]:
