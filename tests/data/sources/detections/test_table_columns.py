@@ -43,7 +43,7 @@ def test_the_frame_column_has_many_names(tmp_path: Path, column: str) -> None:
 
 def test_a_column_frame_comes_before_the_others(tmp_path: Path) -> None:
     path = write(tmp_path)
-    pq.write_table(pq.read_table(path).append_column("frame_id", pa.array([7, 7, 7, 7])), path)
+    pq.write_table(pq.read_table(path).append_column("frame_id", pa.array(["a", "b", "c", "d"])), path)
     assert sequences("table parquet", tmp_path)[0].frame.tolist() == list(range(FRAMES))
 
 
@@ -54,6 +54,22 @@ def test_frames_are_numbered_by_the_names_of_pictures(tmp_path: Path, column: st
     (sequence,) = sequences("table parquet", tmp_path)
     assert sequence.frame.tolist() == [9, 10, 11, 12]
     np.testing.assert_allclose(sequence.mixture[:, :, 0, 1:3], points[[2, 1, 3, 0]], atol=2e-6)
+
+
+def test_pictures_are_not_read_where_frames_have_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path)
+    pq.write_table(pq.read_table(path).append_column("image", pa.array([b"\xff\xd8"] * FRAMES)), path)
+    asked: list[str] = []
+    read = pq.ParquetFile.read
+
+    def recorded(file: pq.ParquetFile, columns: list[str]) -> pa.Table:
+        asked.extend(columns)
+        return read(file, columns)
+
+    monkeypatch.setattr(pq.ParquetFile, "read", recorded)
+    sequences("table parquet", tmp_path)
+    assert "frame" in asked
+    assert "image" not in asked
 
 
 def test_numbering_by_pictures_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -49,7 +49,17 @@ _SIZE = (("width", "height"), ("frame_width", "frame_height"), ("image_width", "
 _NAMES = {*_PERSON, *_IMAGE, *(name for candidates in _KEYS for name in candidates)}
 _NUMBERS = {*_FRAME, *(name for pair in _SIZE for name in pair)}
 _OF_JOINTS = ("_x", "_y", *(f"_{word}" for word in _CONFIDENCE))
-_COLUMNS = ColumnFilter(lambda name: name in _NUMBERS or name.endswith(_OF_JOINTS), _NAMES.__contains__)
+
+
+class _Columns(ColumnFilter):
+    """Of the columns that may number the frames the first alone: the others may hold anything, as the pictures themselves."""
+
+    def select(self, present: list[str]) -> list[str]:
+        unused = [name for name in (*_FRAME, *_IMAGE) if name in present][1:]
+        return [name for name in super().select(present) if name not in unused]
+
+
+_COLUMNS = _Columns(lambda name: name in _NUMBERS or name.endswith(_OF_JOINTS), _NAMES.__contains__)
 
 FORMATS = (
     FileFormat(
