@@ -247,6 +247,22 @@ def table_parquet(folder: Path, points: np.ndarray) -> None:
     pq.write_table(_table(points, H36M_17), folder / "clip.parquet")
 
 
+def table_of_pictures(folder: Path, points: np.ndarray) -> None:
+    """The columns that scripts write for pictures, or for frames that they have saved as pictures."""
+    table = _table(points, COCO_17)
+    pictures = pa.array([f"frames/clip_{frame:04d}.jpg" for frame in table["frame"].to_pylist()])
+    table = table.set_column(0, "file_name", pictures)
+    other = {"file_name": "file_name", "person": "tracking_id", "width": "frame_width", "height": "frame_height"}
+    names = [other.get(name) or _capitals(name) for name in table.column_names]
+    pyarrow.csv.write_csv(table.rename_columns(names), folder / "clip.csv")
+
+
+def _capitals(column: str) -> str:
+    """'LEFT_KNEE_x' of 'left_knee_x', 'LEFT_KNEE_score' of 'left_knee_confidence'."""
+    joint, _, what = column.rpartition("_")
+    return f"{joint.upper()}_{what.replace('confidence', 'score')}"
+
+
 def deeplabcut(folder: Path, points: np.ndarray) -> None:
     """Several individuals; body parts are named as people do."""
     parts = [joint.title().replace(" ", "") for joint in COCO_17.joints]
@@ -307,8 +323,17 @@ FORMATS: dict[str, tuple[str, Layout, Callable[[Path, np.ndarray], None]]] = {
     "sleap csv": ("sleap", COCO_17, sleap_csv),
     "table csv": ("table", COCO_17, table_csv),
     "table parquet": ("table", H36M_17, table_parquet),
+    "table of pictures": ("table", COCO_17, table_of_pictures),
 }
-SIZE_IN_FILE = {"coco annotations", "mediapipe json", "detectron2", "videopose3d", "table csv", "table parquet"}
+SIZE_IN_FILE = {
+    "coco annotations",
+    "mediapipe json",
+    "detectron2",
+    "videopose3d",
+    "table csv",
+    "table parquet",
+    "table of pictures",
+}
 ONE_PERSON = {"mediapipe npy", "mediapipe tfjs", "videopose3d"}
 FOLDER_OF_FILES = {"openpose body 25", "openpose coco 18", "mmpose images", "yolo labels"}
 NOT_JSON = {
@@ -320,12 +345,19 @@ NOT_JSON = {
     "videopose3d",
     "table csv",
     "table parquet",
+    "table of pictures",
     "deeplabcut",
     "sleap hdf5",
     "sleap csv",
 }
 EMPTY_IS_NOBODY = {"yolo labels"}
-SHORTER_IS_READ = {"table csv", "mediapipe table", "mediapipe long table", "yolo labels"}  # cut at the end of a line or number
+SHORTER_IS_READ = {  # cut at the end of a line or number
+    "table csv",
+    "table of pictures",
+    "mediapipe table",
+    "mediapipe long table",
+    "yolo labels",
+}
 NO_CONFIDENCE = {"coco annotations", "videopose3d"}
 
 
