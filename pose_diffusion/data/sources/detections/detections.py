@@ -156,7 +156,10 @@ def in_pixels(found: Detections, size: np.ndarray, way_out: str = "") -> np.ndar
     bad = (((joints[..., :2] < -limit) | (joints[..., :2] > 2 * limit)).any(-1) & ~missing).any(1)
     if bad.any():
         width, height = size[np.argmax(bad)]
-        raise InputError(f"{where(bad)}: a joint lies far outside the image of {width} x {height} pixels")
+        raise InputError(
+            f"{where(bad)}: a joint lies far outside the image of {width} x {height} pixels, as in {bad.sum()} of {len(bad)} "
+            "poses; expected the images' size, and joints that nobody saw with confidence 0"
+        )
     if (abs(joints[..., :2]) <= 1.5).all() and not missing.all() and size.min() > 16:
         raise InputError(
             f"{found.where}: every coordinate is between -1.5 and 1.5; expected pixels, not shares of the image{way_out}"
