@@ -156,12 +156,12 @@ def measure(
     return lines
 
 
-def render(lines: Sequence[Line], title: str) -> Table:
+def render(lines: Sequence[Line]) -> Table:
     """The lines as a table, with their mean, the worst of either error, and MPJPE over that of the centred camera."""
     mean = Line("mean", *(float(np.mean(values)) for values in _columns(lines)))
     worst = Line("worst", *(max(values) for values in _columns(lines)))
     centred = next((line.mpjpe for line in lines if line.name == CENTRED.name), None)
-    table = Table(title=title, title_justify="left")
+    table = Table()
     table.add_column("camera")
     for column in ("MPJPE, mm", "P-MPJPE, mm", "MPJPE / centred"):
         table.add_column(column, justify="right")
@@ -178,14 +178,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     try:
-        show(_run(options))
+        _run(options)
     except InputError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     return 0
 
 
-def _run(options: argparse.Namespace) -> Table:
+def _run(options: argparse.Namespace) -> None:
     if options.part and not options.split:
         raise InputError("argument --part: takes a split file, give --split too")
     if not 0 < options.fps < float("inf"):
@@ -200,7 +200,8 @@ def _run(options: argparse.Namespace) -> Table:
     lines = measure(lift, clips, seed=options.seed, assume_focal=options.assume_focal)
     poses = sum(len(clip.points) for clip in clips)
     known = "not used" if isinstance(bundle, Bundle) else "assumed" if options.assume_focal else "known"
-    return render(lines, f"{options.bundle}: {len(clips)} recordings, {poses:,} poses a camera, focal length {known}")
+    print(f"{options.bundle}: {len(clips)} recordings, {poses:,} poses a camera, focal length {known}")
+    show(render(lines))
 
 
 def _parser() -> argparse.ArgumentParser:
