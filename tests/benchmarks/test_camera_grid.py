@@ -152,6 +152,7 @@ def test_everybody_is_in_front_of_every_camera(arrays: str, condition: Condition
 
 
 def test_recordings_are_read_in_metres(arrays: str) -> None:
+    """To a quarter of a millimetre, half of it of the joint and half of the pelvis."""
     clip = next(clip for clip in read_clips(arrays, 30) if clip.name == "lab/bob/walk")
     expected = motion(5)
     np.testing.assert_allclose(clip.points - clip.points[:, ROOT, None], expected - expected[:, ROOT, None], atol=2.6e-4)
