@@ -26,12 +26,12 @@ class TestBadInput:
     def test_a_sequence_without_its_camera_is_named(self, tmp_path):
         made = write_folder(tmp_path, {"split=train/part-00000.parquet": [sequence("S1", camera="c9")]})
         with pytest.raises(InputError, match=r"shards: no camera 'S1/c9' in the manifest.*set train\.yaw_augment=0"):
-            camera_views.check(made, Selection(split="train"), "shards")
+            camera_views.check(made, Selection(split="train"), "shards", "train.yaw_augment", "set train.yaw_augment=0")
 
     def test_a_camera_of_rows_that_are_not_selected_may_be_missing(self, tmp_path):
         files = [sequence("S1", camera="54138969"), sequence("S8", camera="c9")]
         made = write_folder(tmp_path, {"split=train/part-00000.parquet": files}, MANIFEST_CAMERAS)
-        camera_views.check(made, Selection(split="train", without_subjects=frozenset(["S8"])), "shards")
+        camera_views.check(made, Selection(split="train", without_subjects=frozenset(["S8"])), "shards", "turning", "leave it")
 
     def test_a_bad_camera_is_named(self):
         bad = {"S1/54138969": MANIFEST_CAMERAS["S1/54138969"] | {"focal": [1.0]}}

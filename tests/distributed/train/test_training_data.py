@@ -129,7 +129,7 @@ def test_tensors_have_the_shapes_of_the_contract(ray_session, folder):
 
 
 def turning(path, manifest, rows=50):
-    dataset = stream(path, manifest, Selection(split="train"), 0, shuffle=False, view=True)
+    dataset = stream(path, manifest, Selection(split="train"), 0, shuffle=False, columns=COLUMNS_WITH_VIEW)
     source = Epochs(dataset.iterator(), rows, rows, rows, rows, torch.device("cpu"), 0, COLUMNS_WITH_VIEW)
     source.load()
     return next(iter(source.batches(0)))
