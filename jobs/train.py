@@ -1,4 +1,4 @@
-"""Trains the lifter and the denoiser on GMM pose shards; the same command again resumes a run."""
+"""Trains the lifter and the denoiser, or the video model, on GMM pose shards; the same command again resumes a run."""
 
 from pose_diffusion.cli import run_job
 

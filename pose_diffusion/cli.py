@@ -62,7 +62,7 @@ def inspect(config: Config) -> None:
 
 
 def train(config: Config) -> None:
-    """Trains the lifter and the denoiser on GMM pose shards; the same command again resumes a run."""
+    """Trains the lifter and the denoiser, or the video model, on GMM pose shards; the same command again resumes a run."""
     from pose_diffusion.distributed.train.driver import train
 
     train(config)
@@ -138,7 +138,7 @@ def quickstart(config: Config) -> None:
 VERBS = {
     "prepare": Verb(prepare, ("prepare", *get_args(SourceName), "ray")),
     "inspect": Verb(inspect, ("inspect", "ray")),
-    "train": Verb(train, ("data", "model", "diffusion", "train", "ray")),
+    "train": Verb(train, ("data", "model", "diffusion", "video", "train", "ray")),
     "tune": Verb(tune, ("tune", "data", "model", "diffusion", "train", "infer", "ray")),
     "infer": Verb(infer, ("infer", "data", "ray")),
     "report": Verb(report, ("report", "ray")),

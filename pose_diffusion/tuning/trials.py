@@ -130,7 +130,7 @@ def points(entries: Iterable[Mapping[str, Any]]) -> list[Point]:
     for entry in entries:
         if entry["stage"] == stage:
             seconds += entry["samples"] / max(entry["samples_per_second"], 1e-9)
-            mpjpe = entry.get("diffusion_mpjpe", entry.get("mpjpe"))  # of a lifter alone, its own; of a video model
+            mpjpe = entry.get("diffusion_mpjpe")  # of a lifter alone, its own
             known = mpjpe if mpjpe is not None and math.isfinite(mpjpe) else None
             curve.append(Point(entry["epoch"] + 1, known, entry["loss"], seconds))
     return curve

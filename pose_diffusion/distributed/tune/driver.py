@@ -43,6 +43,8 @@ def tune(config: Config) -> Search:
     """
     if not config.train.holdout_subjects:
         raise InputError("key 'train.holdout_subjects': trials are judged on held-out subjects, got none")
+    if config.model.family == "video":
+        raise InputError("key 'model.family': a search is of the published family; train the video model with train")
     if config.tune.mode == "sampling":
         bundle, manifest, holdout = _sampling_inputs(config)
         config = config.model_copy(update={"model": bundle.model, "diffusion": bundle.diffusion})

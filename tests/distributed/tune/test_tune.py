@@ -233,6 +233,12 @@ class TestBadInput:
     def test_a_search_needs_subjects_held_out(self, folder, tmp_path):
         assert "key 'train.holdout_subjects'" in self.refused(folder, tmp_path, RATES, {"holdout_subjects": []})
 
+    def test_a_search_is_not_of_the_video_model(self, folder, tmp_path):
+        config = settings(folder, tmp_path, RATES)
+        config = config.model_copy(update={"model": config.model.model_copy(update={"family": "video"})})
+        with pytest.raises(InputError, match=r"key 'model\.family'"):
+            tune(config)
+
     def test_held_out_subjects_must_be_there(self, folder, tmp_path):
         assert "no subject 'S7'" in self.refused(folder, tmp_path, RATES, {"holdout_subjects": ["S7"]})
 
