@@ -177,12 +177,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, or 2 for bad input, told in one line."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
-    logging.getLogger("pose_diffusion.data.sources").setLevel(logging.ERROR)  # prepare has said what looks odd in the motion
+    sources = logging.getLogger("pose_diffusion.data.sources")
+    level = sources.level
+    sources.setLevel(logging.ERROR)  # prepare has said what looks odd in the motion
     try:
         _run(options)
     except InputError as error:
         print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
+    finally:
+        sources.setLevel(level)
     return 0
 
 
