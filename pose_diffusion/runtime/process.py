@@ -21,9 +21,10 @@ def configure_runtime(threads: int, tf32: bool = False) -> None:
     """
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = tf32
-    # Of torch's fused attentions the memory-efficient one is the fastest for few joints (docs/experiments/gpu-speed.md).
-    torch.backends.cuda.enable_cudnn_sdp(False)
-    torch.backends.cuda.enable_flash_sdp(False)
+    if torch.cuda.is_available():  # these switch off a CPU's fused attention too
+        # Of a GPU's fused attentions the memory-efficient one is the fastest for few joints (docs/experiments/gpu-speed.md).
+        torch.backends.cuda.enable_cudnn_sdp(False)
+        torch.backends.cuda.enable_flash_sdp(False)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt:
         mallopt(_M_MMAP_THRESHOLD, 1 << 25)  # the largest that glibc takes: blocks below come from the heap

@@ -38,11 +38,12 @@ def columns(config: Config) -> tuple[str, ...]:
 
 def check_cameras(config: Config, manifest: Manifest, where: str) -> None:
     """Raises InputError where a run needs cameras or a frame rate that the manifest does not have."""
-    selection, _ = training_selection(config.data, config.train.holdout_subjects)
     if config.model.family == "video":
-        camera_views.check(manifest, selection, where, "the video model", "prepare the data with its cameras")
+        with_held_out, _ = training_selection(config.data, [])  # held-out clips are seen by their cameras too
+        camera_views.check(manifest, with_held_out, where, "the video model", "prepare the data with its cameras")
         frame_rate(manifest, where)
     elif config.train.yaw_augment:
+        selection, _ = training_selection(config.data, config.train.holdout_subjects)
         camera_views.check(manifest, selection, where, "train.yaw_augment", "set train.yaw_augment=0")
 
 

@@ -32,7 +32,7 @@ from pose_diffusion.training.active_stage import ActiveStage
 from pose_diffusion.training.bundles import finished_lifter, save_trained
 from pose_diffusion.training.data import HeldOut, TrainingData
 from pose_diffusion.training.learning_rate import learning_rate
-from pose_diffusion.training.stages import Stage, stages
+from pose_diffusion.training.stages import Stage, check_stages, stages
 from pose_diffusion.training.state import TrainState, cpu_weights
 from pose_diffusion.training.video.clip_batch import ClipBatch
 
@@ -252,22 +252,3 @@ class Trainer:
         if self.world > 1:
             torch.distributed.all_reduce(values)
         return values.cpu()
-
-
-def check_stages(config: Config) -> None:
-    """Raises InputError for a config without a stage, with a denoiser alone and no lifter for it, and for what the video model
-    cannot do.
-    """
-    if config.model.family == "video":
-        if not config.train.epochs:
-            raise InputError("key 'train.epochs': nothing to train, the video model has 0 epochs")
-        for key in ("lifter", "compiled"):
-            if getattr(config.train, key):
-                raise InputError(
-                    f"key 'train.{key}': the video model has no such thing; leave it out, or set model.family=published"
-                )
-        return
-    if not stages(config):
-        raise InputError("key 'train.lifter_epochs': nothing to train, both stages have 0 epochs")
-    if not config.train.lifter and not config.train.lifter_epochs:
-        raise InputError("key 'train.lifter_epochs': 0 leaves the denoiser without a lifter; name a bundle in 'train.lifter'")

@@ -9,20 +9,9 @@ import torch
 from torch import Tensor
 
 from pose_diffusion.config import Config
-from pose_diffusion.data import manifest as manifests
-from pose_diffusion.data import schema, shards
-from pose_diffusion.data.manifest import Selection
 from pose_diffusion.geometry import metrics
 from pose_diffusion.inference.bundle import Bundle
 from pose_diffusion.inference.options import SamplingOptions
-
-
-def read_held_out(config: Config, selection: Selection) -> tuple[Tensor, Tensor]:
-    """train.holdout_poses of the selection: mixture (N, 17, K, 5) and truth (N, 17, 3)."""
-    folder, columns = config.data.shards, ("mixture", "pose_3d")
-    table = shards.read_evenly(folder, manifests.read(folder), selection, config.train.holdout_poses, columns)
-    mixture, truth = (torch.from_numpy(schema.tensor_values(table[name]).copy()) for name in columns)
-    return mixture, truth
 
 
 def error(bundle: Bundle, config: Config, mixture: Tensor, truth: Tensor) -> tuple[float, float]:

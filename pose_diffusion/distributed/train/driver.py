@@ -33,7 +33,7 @@ from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.storage import run_folder
 from pose_diffusion.training.bundles import given_lifter, other_family
 from pose_diffusion.training.selection import check_cameras, columns, frame_rate, read_columns, training_selection
-from pose_diffusion.training.trainer import check_stages
+from pose_diffusion.training.stages import check_stages
 
 log = logging.getLogger(__name__)
 

@@ -90,16 +90,18 @@ class Epochs:
                 yield self._tensors(part)
 
     def _streamed_clips(self, clips: MakeClips, epoch: int, skip: int) -> Iterator[tuple[Tensor, ...]]:
-        """Clips drawn from one stretch of `shuffle_rows` rows after another; what a stretch has beyond whole batches counts
-        for the next.
+        """Clips drawn from one stretch of `shuffle_rows` rows after another. What a stretch has beyond whole batches counts for
+        the next, and at the end for one step more, from the last.
         """
         stream = self.iterator.iter_batches(batch_size=self.shuffle_rows, batch_format="numpy", prefetch_batches=2)
-        seen = 0
+        seen, last = 0, None
         for part in stream:
-            columns = self._tensors(part)
-            first, seen = seen // self.batch, seen + len(columns[0])
+            last = self._tensors(part)
+            first, seen = seen // self.batch, seen + len(last[0])
             if seen // self.batch > max(first, skip):
-                yield from clips(columns, self.seed).steps(epoch, max(first, skip), seen // self.batch)
+                yield from clips(last, self.seed).steps(epoch, max(first, skip), seen // self.batch)
+        if last is not None and seen % self.batch and seen // self.batch >= skip:
+            yield from clips(last, self.seed).steps(epoch, seen // self.batch, seen // self.batch + 1)
 
     def _tensors(self, part: dict[str, np.ndarray]) -> tuple[Tensor, ...]:
         with warnings.catch_warnings():

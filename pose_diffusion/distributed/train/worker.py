@@ -89,7 +89,7 @@ def _epochs(settings: WorkerSettings, trainer: Trainer) -> Epochs:
     config, rank, world = settings.config, trainer.rank, trainer.world
     clips = None
     if settings.rate is not None:
-        clips = functools.partial(drawn_clips, config=config, rate=settings.rate, batch=trainer.batch, total=settings.rows)
+        clips = functools.partial(drawn_clips, config=config, rate=settings.rate, rows=settings.rows, workers=world)
     return Epochs(
         ray.train.get_dataset_shard("train"),
         trainer.batch,

@@ -24,8 +24,8 @@ from pose_diffusion.distributed.tune.trial import Lifters, lifter_run, sample_tr
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.inference.bundle import Bundle, load_published
 from pose_diffusion.storage import run_folder
+from pose_diffusion.training.data import read_held_out
 from pose_diffusion.training.selection import held_out_selection
-from pose_diffusion.tuning import sampling
 from pose_diffusion.tuning import space as spaces
 from pose_diffusion.tuning.search import BEST, Search
 from pose_diffusion.tuning.space import Space
@@ -97,9 +97,10 @@ def _sampling(config: Config, space: Space, bundle: Bundle, holdout: Selection) 
     if set(bundle.provenance.get("holdout_subjects", [])) != set(config.train.holdout_subjects):
         log.warning("tune: %s was not trained with %s held out", config.tune.bundle, ", ".join(config.train.holdout_subjects))
     search = Search(config, space, config, "cuda" if gpu else "cpu")
+    poses = read_held_out(config.data.shards, holdout, config.train.holdout_poses)
     trainable = ray.tune.with_parameters(
         sample_trial,
-        poses=sampling.read_held_out(config, holdout),
+        poses=(poses.mixture, poses.pose_3d),
         folder=config.tune.bundle,
         device=search.device,
         threads=max(1, int(_available("CPU")) // side_by_side),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -63,37 +64,41 @@ class SequenceRows:
 class DrawnClips:
     """Epochs of clips, as `training.data.TrainingData` asks for them: the fields of a `ClipBatch`, in their order.
 
-    An epoch has as many steps as its rows make batches of `batch` poses. The clips of a step are a function of (seed, epoch,
-    step), drawn anew: an epoch need not hold every row once. rows: of an epoch over all workers.
+    The clips of a step are a function of (seed, epoch, step), drawn anew from the own rows: an epoch need not hold each row
+    once. batch: poses of a worker's step. rows: of an epoch over all workers, by default the own. workers: that share them;
+    each has as many steps as any other, however the rows fall to them.
     """
 
-    def __init__(self, rows: SequenceRows, draw: ClipDraw, batch: int, seed: int, total: int | None = None) -> None:
-        if not len(rows):
+    def __init__(
+        self, own: SequenceRows, draw: ClipDraw, batch: int, seed: int, rows: int | None = None, workers: int = 1
+    ) -> None:
+        if not len(own):
             raise InputError("there are no rows to train on")
-        self._rows, self._index, self._draw = rows, rows.index(), draw
+        self._own, self._index, self._draw = own, own.index(), draw
         self._batch, self._seed = batch, seed
-        self.rows = len(rows) if total is None else total
+        self.rows = len(own) if rows is None else rows
+        self.steps_per_epoch = math.ceil(self.rows / workers / batch)
 
     def batches(self, epoch: int, skip: int = 0) -> Iterator[tuple[Tensor, ...]]:
-        return self.steps(epoch, skip, -(-len(self._rows) // self._batch))
+        return self.steps(epoch, skip, self.steps_per_epoch)
 
     def steps(self, epoch: int, start: int, stop: int) -> Iterator[tuple[Tensor, ...]]:
         """The steps from start to stop of an epoch, which may be any."""
         for step in range(start, stop):
             chosen = self._index.batch(step, self._batch, self._draw, self._seed, epoch)
-            yield tuple(vars(self._rows.clips(chosen)).values())
+            yield tuple(vars(self._own.clips(chosen)).values())
 
 
-def drawn_clips(columns: Sequence[Tensor], seed: int, config: Config, rate: float, batch: int, total: int) -> DrawnClips:
-    """Epochs of clips from `selection.COLUMNS_OF_CLIPS`. batch: poses of a worker's step. total: rows over all workers."""
+def drawn_clips(columns: Sequence[Tensor], seed: int, config: Config, rate: float, rows: int, workers: int) -> DrawnClips:
+    """Epochs of clips from a worker's part of `selection.COLUMNS_OF_CLIPS`. rows: of an epoch over all workers."""
     video = config.video
     draw = ClipDraw(config.model.frames, tuple(video.strides), video.single_share, video.reverse, video.full_share)
-    return DrawnClips(SequenceRows.of(columns, rate), draw, batch, seed, total)
+    return DrawnClips(SequenceRows.of(columns, rate), draw, max(1, config.train.batch // workers), seed, rows, workers)
 
 
 def read_clips(config: Config, device: Device = "cpu", rank: int = 0, world: int = 1) -> tuple[DrawnClips, ClipBatch | None]:
-    """Clips of the training rows of data.shards, and the held-out clips, as jobs/train.py reads them; of several workers, every
-    world-th run of sequences.
+    """Clips of the training rows of data.shards, and the held-out clips, as jobs/train.py reads them; of several workers, those
+    of every world-th sequence.
 
     Raises InputError for a folder, file, row or selection that cannot be used, and for data without cameras or frame rate.
     """
@@ -103,11 +108,14 @@ def read_clips(config: Config, device: Device = "cpu", rank: int = 0, world: int
     selection.check(manifest, folder)
     check_cameras(config, manifest, folder)
     columns = [tensor(column, device) for column in read_rows(folder, manifest, selection, COLUMNS_OF_CLIPS)]
-    total = len(columns[0])
     own = _part(columns[3], rank, world)
-    batch = max(1, train.batch // world)
     part = drawn_clips(
-        [column[own] for column in columns], name_key(train.seed, rank), config, frame_rate(manifest, folder), batch, total
+        [column[own] for column in columns],
+        seed=name_key(train.seed, rank),
+        config=config,
+        rate=frame_rate(manifest, folder),
+        rows=len(columns[0]),
+        workers=world,
     )
     return part, read_held_out_clips(config, holdout, device, rank, world) if holdout else None
 

@@ -74,6 +74,11 @@ def test_more_rows_than_the_cache_holds_are_streamed_stretch_by_stretch(
     assert entries[-1]["mpjpe"] < 2000
 
 
+def test_rows_that_make_no_whole_batch_are_a_step_when_streamed_too(ray_session: object, folder: str, tmp_path: Path) -> None:
+    train(settings(folder, tmp_path, "data.cache=never", "train.batch=1000"))
+    assert history(tmp_path)[-1]["steps_done"] == 2
+
+
 def test_another_clip_setting_is_another_run(cached: Path, folder: str) -> None:
     with pytest.raises(InputError, match="video"):
         train(settings(folder, cached, "video.reverse=0"))

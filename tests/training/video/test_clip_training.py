@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
 
 import pytest
 import torch
 
 from pose_diffusion.config import Config, DataConfig, ModelConfig, TrainConfig, VideoConfig
+from pose_diffusion.data import manifest as manifests
 from pose_diffusion.errors import InputError
 from pose_diffusion.training.trainer import Callbacks, Trainer
+from pose_diffusion.training.video.batch import view_batch
 from pose_diffusion.training.video.clip_batch import ClipBatch
 from pose_diffusion.training.video.data import DrawnClips, read_clips
+from pose_diffusion.training.video.stage import VideoLoss
 from tests.training.video import shard_folder
 
 MODEL = ModelConfig(family="video", width=16, layers=1, heads=2, frames=9, dropout=0)
@@ -60,9 +64,17 @@ def test_workers_share_the_sequences_and_hold_out_other_clips(shards: str) -> No
     parts = [read_clips(config, rank=rank, world=2) for rank in range(2)]
     whole, held_out = read_clips(config)
     assert isinstance(whole, DrawnClips) and held_out is not None
-    sequences = [set(part._rows.sequence.tolist()) for part, _ in parts]
+    sequences = [set(part._own.sequence.tolist()) for part, _ in parts]
     assert not sequences[0] & sequences[1] and len(sequences[0] | sequences[1]) == 8
     assert sum(len(clips.valid) for _, clips in parts if clips) == len(held_out.valid) == 10
+
+
+@pytest.mark.parametrize("world", [2, 3, 5])
+def test_workers_have_as_many_steps_as_each_other_however_the_sequences_fall_to_them(shards: str, world: int) -> None:
+    config = settings(shards)
+    parts = [read_clips(config, rank=rank, world=world)[0] for rank in range(world)]
+    assert len({len(part._own) for part in parts}) == (1 if world == 2 else 2)  # 8 sequences of 60 rows
+    assert {len(list(part.batches(0))) for part in parts} == {math.ceil(480 / world / (96 // world))}
 
 
 def test_it_learns(shards: str) -> None:
@@ -77,8 +89,6 @@ def test_it_learns(shards: str) -> None:
 
 
 def inputs(held_out: ClipBatch | None) -> tuple[torch.Tensor, ...]:
-    from pose_diffusion.training.video.batch import view_batch
-
     assert held_out is not None
     batch = view_batch(held_out)
     return batch.kernels, batch.context, batch.time, batch.valid
@@ -119,8 +129,6 @@ def test_passes_of_any_size_make_the_same_step(shards: str) -> None:
 
 
 def test_without_errors_and_random_cameras_the_network_sees_the_data(shards: str) -> None:
-    from pose_diffusion.training.video.stage import VideoLoss
-
     plain = VideoConfig(errors=0, random_cameras=0, misjudged=0)
     config = settings(shards, flip=False).model_copy(update={"video": plain})
     batch = next(iter(read_clips(config)[0].batches(0)))
@@ -131,11 +139,23 @@ def test_without_errors_and_random_cameras_the_network_sees_the_data(shards: str
 
 @pytest.mark.parametrize(
     ("rate", "cameras", "message"),
-    [(False, True, "the manifest has no frame rate"), (True, False, "no camera 'S1/.*', and the video model|no camera")],
+    [
+        (False, True, "the manifest has no frame rate"),
+        (True, False, r"no camera 'S1/\d+' in the manifest, and the video model needs it"),
+    ],
 )
 def test_data_without_cameras_or_frame_rate_is_refused(tmp_path: Path, rate: bool, cameras: bool, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_clips(settings(shard_folder.write(tmp_path, rate=rate, cameras=cameras)))
+
+
+def test_held_out_clips_without_their_camera_are_refused(tmp_path: Path) -> None:
+    folder = shard_folder.write(tmp_path)
+    manifest = manifests.read(folder)
+    known = {name: camera for name, camera in manifest.cameras.items() if not name.startswith("S8/")}
+    manifests.write(folder, manifest.model_copy(update={"cameras": known}))
+    with pytest.raises(InputError, match=r"no camera 'S8/\d+' in the manifest, and the video model needs it"):
+        read_clips(settings(folder))
 
 
 @pytest.mark.parametrize(
