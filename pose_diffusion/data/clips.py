@@ -1,12 +1,13 @@
 """Which rows of sequences make clips: drawn at random for training, overlapping windows for inference.
 
-Rows are those of shards, in order: the frames of a sequence stand together and ascend. A run is a stretch of one sequence
-without a hole of more than `hole` seconds. A clip lies within a run; smaller gaps stay in it, as gaps in its times.
+Rows are those of shards, in order: the frames of a sequence stand together and ascend. A segment is a part of one sequence
+without a hole of more than `hole` seconds. A clip lies within a segment; smaller gaps stay in it, as gaps in its times.
 
-How a clip of L frames, every s-th row, is drawn. A run of n rows is chosen with a chance proportional to max(n, L), in it a
+How a clip of L frames, every s-th row, is drawn. A segment of n rows is chosen with a chance proportional to max(n, L), in it a
 row, evenly. That row and every s-th before and after it, m rows, are covered by ceil(m / L) windows that overlap evenly; the
-clip is the window that the row falls to. So a row's chance averages L over its run, the ends included, and a run shorter than
-L is chosen as often as it takes for its rows to have the chance that others have. Starts drawn evenly would neglect both.
+clip is the window that the row falls to. So a row's chance averages L over its segment, the ends included, and a shorter
+segment is chosen as often as it takes for its rows to have the chance that others have. Starts drawn evenly would neglect
+both.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class ClipDraw:
 
 
 class ClipIndex:
-    """Where the runs of some rows begin and end, and when each row was seen.
+    """Where the segments of some rows begin and end, and when each row was seen.
 
     sequence: (N,) the number of each row's sequence; any integers that differ between neighbours. frame: (N,) integers,
     ascending within a sequence. rate: frames a second, one for all rows or (N,) of each. hole: seconds.
@@ -66,29 +67,29 @@ class ClipIndex:
         new = torch.ones(len(frame), dtype=torch.bool, device=frame.device)
         gap = self.seconds.diff()
         new[1:] = (sequence.diff() != 0) | (gap > hole) | (gap <= 0)
-        self.run = new.cumsum(0) - 1  # (N,)
-        self.begin = new.nonzero()[:, 0]  # (runs,)
+        self.segment = new.cumsum(0) - 1  # (N,)
+        self.begin = new.nonzero()[:, 0]  # (segments,)
         self.end = torch.cat([self.begin[1:], torch.tensor([len(frame)], device=frame.device)])
 
     def __len__(self) -> int:
-        return len(self.run)
+        return len(self.segment)
 
     def batch(self, step: int, poses: int, settings: ClipDraw, seed: int, epoch: int) -> ClipRows:
         """The clips of a step of an epoch, of about `poses` frames together; see `draw`.
 
         A function of the arguments alone, so a run that is resumed at any step sees the same.
         """
-        generator = torch.Generator(self.run.device).manual_seed(name_key(seed, epoch, step))
+        generator = torch.Generator(self.segment.device).manual_seed(name_key(seed, epoch, step))
         return self.draw(poses, settings, generator)
 
     def draw(self, poses: int, settings: ClipDraw, generator: torch.Generator) -> ClipRows:
         """Clips of one random length with about `poses` frames together; rows are about equally likely to be in one.
 
-        Clips of a run that is shorter take every row of it and are padded. Raises InputError where there are no rows.
+        Clips of a segment that is shorter take every row of it and are padded. Raises InputError where there are no rows.
         """
         if len(self) == 0:
             raise InputError("no rows to draw clips from, expected at least one pose")
-        device = self.run.device
+        device = self.segment.device
         length = draw_length(settings, float(torch.rand((), generator=generator, device=device)))
         count = max(1, poses // length)
 
@@ -100,11 +101,11 @@ class ClipIndex:
 
         sizes = self.end - self.begin
         chances = sizes.clamp_min(length).cumsum(0)
-        run = torch.searchsorted(chances, below(chances[-1].expand(count)), right=True)
-        begin, size = self.begin[run], sizes[run]
+        segment = torch.searchsorted(chances, below(chances[-1].expand(count)), right=True)
+        begin, size = self.begin[segment], sizes[segment]
 
         steps = torch.tensor(settings.steps, device=device)
-        step = steps[below(torch.full_like(run, len(steps)))]
+        step = steps[below(torch.full_like(segment, len(steps)))]
         step = torch.minimum(step, ((size - 1) // max(1, length - 1)).clamp_min(1))
         phase, place = (row := below(size)) % step, row // step
         rows = -(-(size - phase) // step)  # from `phase` on, every step-th
@@ -126,10 +127,10 @@ class ClipIndex:
         return ClipRows(drawn, clip.valid, self.times(drawn))
 
     def at(self, start: Tensor, length: int, step: Tensor | int = 1) -> ClipRows:
-        """Clips that begin at rows `start` (B,) and take every step-th row of their run, `length` of them where it has them."""
+        """Clips that begin at rows `start` (B,) and take every step-th row of their segment, `length` where it has as many."""
         place = torch.arange(length, device=start.device)
         rows = start[:, None] + place * (step[:, None] if isinstance(step, Tensor) else step)
-        end = self.end[self.run[start]][:, None]
+        end = self.end[self.segment[start]][:, None]
         valid = rows < end
         last = torch.where(valid, rows, start[:, None]).amax(1, keepdim=True)
         rows = torch.where(valid, rows, last)
@@ -141,21 +142,23 @@ class ClipIndex:
         return (seconds - seconds[:, :1]).abs().float()
 
     def windows(self, length: int, place: Tensor | None = None) -> tuple[ClipRows, Tensor]:
-        """Windows that cover every run, overlapping by half, with weights (B, T) that sum to 1 over the windows of a row.
+        """Windows that cover every segment, overlapping by half, with weights (B, T) that sum to 1 over the windows of a row.
 
         place: (N,) which row of its sequence each row is. Windows begin at every multiple of half their length among those,
-        at the run's begin, and as far before its end as they are long; a run that is no longer is one window. So they depend
-        on nothing that is more than `length` rows away: a part of a sequence with so many rows of its neighbours on each
-        side has the same windows as the whole. By default they are counted from the begin of each run.
+        at the segment's begin, and as far before its end as they are long; a segment that is no longer is one window. So they
+        depend on nothing that is more than `length` rows away: a part of a sequence with so many rows of its neighbours on
+        each side has the same windows as the whole. By default they are counted from the begin of each segment.
         """
         stride = max(1, length // 2)
         size = self.end - self.begin
         phase = torch.zeros_like(size) if place is None else place[self.begin] % stride
-        count = torch.where(size > length, -(-(size - length + phase) // stride), 0) + 1  # (runs,)
-        run = torch.repeat_interleave(torch.arange(len(count), device=size.device), count)
+        count = torch.where(size > length, -(-(size - length + phase) // stride), 0) + 1  # (segments,)
+        segment = torch.repeat_interleave(torch.arange(len(count), device=size.device), count)
         first = torch.cat([count.new_zeros(1), count.cumsum(0)[:-1]])
-        start = self.begin[run] - phase[run] + (torch.arange(len(run), device=size.device) - first[run]) * stride
-        start = torch.maximum(torch.minimum(start, self.end[run] - length), self.begin[run])
+        start = (
+            self.begin[segment] - phase[segment] + (torch.arange(len(segment), device=size.device) - first[segment]) * stride
+        )
+        start = torch.maximum(torch.minimum(start, self.end[segment] - length), self.begin[segment])
         clip = self.at(start, min(length, int(size.max())) if len(size) else length)
         frames = clip.rows.shape[1]
         position = torch.arange(frames, device=size.device)

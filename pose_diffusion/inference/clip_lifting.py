@@ -49,7 +49,7 @@ def lift_clips(
 
     mixture: (N, 17, K, 5) in normalised screen units, the rows of a sequence together and in order. intrinsic: (N, 9), known
     or assumed, see `Camera.intrinsic`. sequence: (N,) integers that differ between neighbouring sequences. frame: (N,)
-    integers; rows whose frame does not ascend, or comes more than 2 s later, begin a new run, which no window leaves.
+    integers; rows whose frame does not ascend, or comes more than 2 s later, begin a new segment, which no window leaves.
     rate: frames a second. frames: of the longest clip. batch: frames in a pass of the network, mirror images counted.
     place: (N,) which row of its sequence each row is, needed where the first of them are not here; see `ClipIndex.windows`.
     wanted: the rows whose poses are asked for; the others are their neighbours, and not in the result.

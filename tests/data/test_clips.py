@@ -28,13 +28,13 @@ def one_length(frames: int, steps: tuple[int, ...] = (1, 1, 2, 3), reverse: floa
 @pytest.mark.parametrize("reverse", [0.0, 1.0])
 @pytest.mark.parametrize("step", [1, 3])
 @pytest.mark.parametrize("length", [1, 2, 20])
-def test_a_drawn_clip_takes_every_step_th_frame_of_one_run_in_one_direction(length: int, step: int, reverse: float) -> None:
-    runs = index(100, 300, 80)
+def test_a_drawn_clip_takes_every_step_th_frame_of_one_segment_in_one_direction(length: int, step: int, reverse: float) -> None:
+    segments = index(100, 300, 80)
     settings = one_length(length, (step,), reverse)
-    clip = runs.draw(500 * length, settings, generator())
+    clip = segments.draw(500 * length, settings, generator())
     assert clip.rows.shape == (500, length)
     assert bool(clip.valid.all())
-    assert (runs.run[clip.rows] == runs.run[clip.rows][:, :1]).all()
+    assert (segments.segment[clip.rows] == segments.segment[clip.rows][:, :1]).all()
     assert (clip.rows.diff(dim=1) == (-step if reverse else step)).all()
     torch.testing.assert_close(clip.time, torch.arange(length).expand_as(clip.time) * step / 25.0)
 
@@ -45,30 +45,30 @@ def test_half_of_the_clips_run_backwards() -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 27, 81])
-def test_rows_have_about_equal_chances_also_in_short_runs_and_at_the_ends_of_long_ones(frames: int) -> None:
+def test_rows_have_about_equal_chances_also_in_short_segments_and_at_the_ends_of_long_ones(frames: int) -> None:
     lengths = (400, 30, 600, 5, 100)
-    runs, settings, random = index(*lengths), ClipDraw(frames=frames), generator()
-    drawn = torch.zeros(len(runs))
+    segments, settings, random = index(*lengths), ClipDraw(frames=frames), generator()
+    drawn = torch.zeros(len(segments))
     while drawn.mean() < 200:
-        clip = runs.draw(400, settings, random)
-        drawn += torch.bincount(clip.rows[clip.valid], minlength=len(runs))
+        clip = segments.draw(400, settings, random)
+        drawn += torch.bincount(clip.rows[clip.valid], minlength=len(segments))
     chance = drawn / drawn.mean()
-    by_run = torch.stack([part.mean() for part in chance.split(lengths)])
-    assert (by_run - 1).abs().max() < 0.15
+    by_segment = torch.stack([part.mean() for part in chance.split(lengths)])
+    assert (by_segment - 1).abs().max() < 0.15
     assert chance.min() > 0.5 and chance.max() < 1.6
-    assert chance[runs.begin].mean() > 0.7 and chance[runs.end - 1].mean() > 0.7
+    assert chance[segments.begin].mean() > 0.7 and chance[segments.end - 1].mean() > 0.7
 
 
 @pytest.mark.parametrize("reverse", [0.0, 1.0])
-def test_a_run_shorter_than_the_clip_is_padded_at_its_end(reverse: float) -> None:
+def test_a_segment_shorter_than_the_clip_is_padded_at_its_end(reverse: float) -> None:
     clip = index(3).draw(45, one_length(9, (1, 3), reverse), generator())
     assert (clip.rows[:, :3] == torch.tensor([2, 1, 0] if reverse else [0, 1, 2])).all()
     assert (clip.valid == (torch.arange(9) < 3)).all()
 
 
 def test_the_same_seed_draws_the_same_clips_and_another_draws_others() -> None:
-    runs, settings = index(500), one_length(9)
-    first, again, other = (runs.draw(64, settings, generator(seed)).rows for seed in (1, 1, 2))
+    segments, settings = index(500), one_length(9)
+    first, again, other = (segments.draw(64, settings, generator(seed)).rows for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -102,24 +102,24 @@ def test_a_frame_rate_that_is_not_above_0_is_refused(rate: float | Tensor) -> No
 
 
 def test_rows_may_have_rates_of_their_own() -> None:
-    runs = ClipIndex(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.tensor([25.0, 25.0, 50.0, 50.0]))
-    torch.testing.assert_close(runs.at(torch.tensor([0, 2]), 2).time[:, 1], torch.tensor([0.04, 0.02]))
+    segments = ClipIndex(torch.tensor([0, 0, 1, 1]), torch.tensor([0, 1, 0, 1]), torch.tensor([25.0, 25.0, 50.0, 50.0]))
+    torch.testing.assert_close(segments.at(torch.tensor([0, 2]), 2).time[:, 1], torch.tensor([0.04, 0.02]))
 
 
-def test_a_gap_stays_as_a_gap_in_time_and_a_hole_ends_the_run() -> None:
+def test_a_gap_stays_as_a_gap_in_time_and_a_hole_ends_the_segment() -> None:
     frame = torch.tensor([0, 1, 5, 6, 100, 101])
-    runs = ClipIndex(torch.zeros(6, dtype=torch.int64), frame, 25.0)
-    assert runs.run.tolist() == [0, 0, 0, 0, 1, 1]
-    torch.testing.assert_close(runs.at(torch.tensor([0]), 4).time, torch.tensor([[0.0, 0.04, 0.2, 0.24]]))
+    segments = ClipIndex(torch.zeros(6, dtype=torch.int64), frame, 25.0)
+    assert segments.segment.tolist() == [0, 0, 0, 0, 1, 1]
+    torch.testing.assert_close(segments.at(torch.tensor([0]), 4).time, torch.tensor([[0.0, 0.04, 0.2, 0.24]]))
 
 
-def test_frames_that_do_not_ascend_begin_a_new_run() -> None:
-    runs = ClipIndex(torch.zeros(4, dtype=torch.int64), torch.tensor([5, 6, 0, 1]), 25.0)
-    assert runs.run.tolist() == [0, 0, 1, 1]
+def test_frames_that_do_not_ascend_begin_a_new_segment() -> None:
+    segments = ClipIndex(torch.zeros(4, dtype=torch.int64), torch.tensor([5, 6, 0, 1]), 25.0)
+    assert segments.segment.tolist() == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("frames", [1, 2, 27, 81])
-def test_lengths_run_from_one_to_the_most(frames: int) -> None:
+def test_lengths_go_from_one_to_the_most(frames: int) -> None:
     settings = ClipDraw(frames=frames)
     lengths = [draw_length(settings, chance / 1000) for chance in range(1000)]
     assert min(lengths) == 1 and max(lengths) == frames
@@ -140,19 +140,21 @@ def test_lengths_are_drawn_with_a_bias_to_both_ends() -> None:
 def test_windows_cover_every_row_with_weights_that_sum_to_one(
     lengths: tuple[int, ...], length: int, offset: int | None
 ) -> None:
-    runs = index(*lengths)
-    windows, weights = runs.windows(length, None if offset is None else offset + torch.arange(len(runs)))
-    torch.testing.assert_close(join(windows, weights, torch.ones_like(weights)[..., None], len(runs)), torch.ones(len(runs), 1))
-    assert (runs.run[windows.rows] == runs.run[windows.rows][:, :1]).all()
+    segments = index(*lengths)
+    windows, weights = segments.windows(length, None if offset is None else offset + torch.arange(len(segments)))
+    torch.testing.assert_close(
+        join(windows, weights, torch.ones_like(weights)[..., None], len(segments)), torch.ones(len(segments), 1)
+    )
+    assert (segments.segment[windows.rows] == segments.segment[windows.rows][:, :1]).all()
     assert windows.rows.shape[1] <= length
     assert (weights[~windows.valid] == 0).all()
 
 
 def test_a_hole_is_not_bridged_by_a_window() -> None:
     frame = torch.cat([torch.arange(20), 1000 + torch.arange(20)])
-    runs = ClipIndex(torch.zeros(40, dtype=torch.int64), frame, 25.0)
-    windows, _ = runs.windows(27)
-    assert (runs.run[windows.rows] == runs.run[windows.rows][:, :1]).all()
+    segments = ClipIndex(torch.zeros(40, dtype=torch.int64), frame, 25.0)
+    windows, _ = segments.windows(27)
+    assert (segments.segment[windows.rows] == segments.segment[windows.rows][:, :1]).all()
 
 
 def test_weights_of_windows_taper_to_their_ends() -> None:
@@ -170,28 +172,28 @@ def test_no_rows_have_no_windows() -> None:
 
 
 def test_joined_windows_give_back_what_each_row_has() -> None:
-    runs = index(100, 7)
+    segments = index(100, 7)
     values = torch.randn(107, 17, 3, generator=generator())
-    windows, weights = runs.windows(27)
+    windows, weights = segments.windows(27)
     torch.testing.assert_close(join(windows, weights, values[windows.rows], 107), values)
 
 
-def test_windows_of_a_long_run_overlap_by_half() -> None:
+def test_windows_of_a_long_segment_overlap_by_half() -> None:
     windows, _ = index(270).windows(28)
     starts: Tensor = windows.rows[:, 0]
     assert starts.diff().tolist() == [14] * (len(starts) - 2) + [270 - 28 - int(starts[-2])]
 
 
 def test_windows_of_a_part_are_those_of_the_whole() -> None:
-    runs, place = index(270), torch.arange(270)
+    segments, place = index(270), torch.arange(270)
     part = ClipIndex(torch.zeros(190, dtype=torch.int64), place[80:], 25.0)
-    (whole, _), (some, _) = runs.windows(28, place), part.windows(28, place[80:])
+    (whole, _), (some, _) = segments.windows(28, place), part.windows(28, place[80:])
     starts = whole.rows[:, 0]
     assert starts.tolist() == [*range(0, 242, 14), 242]
     assert some.rows[1:, 0].add(80).tolist() == starts[starts > 80].tolist()
 
 
-def test_a_window_of_a_run_ends_where_the_run_does_and_no_earlier_than_it_is_long() -> None:
+def test_a_window_of_a_segment_ends_where_the_segment_does_and_no_earlier_than_it_is_long() -> None:
     windows, _ = index(40).windows(27, torch.arange(5, 45))
     assert windows.rows[:, 0].tolist() == [0, 8, 13]
     assert windows.rows.shape[1] == 27 and bool(windows.valid.all())

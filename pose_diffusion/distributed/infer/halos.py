@@ -6,6 +6,7 @@ the sequences at its ends are its halo; with it, what becomes of a file's rows d
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from pose_diffusion.data.manifest import Selection, ShardFile, Span
 
 
 @dataclass(frozen=True)
-class Piece:
+class Neighbour:
     """Rows start to stop of a file, among which those that are not selected do not count."""
 
     file: ShardFile
@@ -23,10 +24,13 @@ class Piece:
 
 @dataclass(frozen=True)
 class Halo:
-    """before, after: the pieces on each side of a file, the nearest first. place: which row of its sequence the first is."""
+    """before, after: the neighbours on each side of a file, the nearest first.
 
-    before: tuple[Piece, ...] = ()
-    after: tuple[Piece, ...] = ()
+    place: which row of its sequence the file's first row is.
+    """
+
+    before: tuple[Neighbour, ...] = ()
+    after: tuple[Neighbour, ...] = ()
     place: int = 0
 
 
@@ -45,8 +49,8 @@ def halos(files: Sequence[ShardFile], selection: Selection, rows: int) -> list[H
             (parts[other] for other in range(number - 1, -1, -1)),
             (parts[other] for other in range(number + 1, len(parts))),
         )
-        found.append(Halo(_pieces(earlier, part, rows, -1), _pieces(later, part, rows, 0), place))
-        ending = part.stretch(-1)
+        found.append(Halo(_neighbours(earlier, part, rows, -1), _neighbours(later, part, rows, 0), place))
+        ending = part.spans_at(-1)
         count = sum(span.rows for span, _ in ending)
         place = place + count if len(ending) == len(part.spans) else count
     return found
@@ -62,34 +66,36 @@ class _FilePart:
     def split_key(self, end: int) -> tuple[str, ...]:
         """Split and sequence of the first (end 0) or the last (end -1) span."""
         span, _ = self.spans[end]
-        return self.file.split, span.subject, span.action, span.camera
+        return self.file.split, *_sequence(span)
 
-    def stretch(self, end: int) -> list[tuple[Span, int]]:
+    def spans_at(self, end: int) -> list[tuple[Span, int]]:
         """The spans of one sequence at the file's begin (0) or end (-1), from there inwards."""
         spans = self.spans if end == 0 else self.spans[::-1]
-        first = spans[0][0]
-        same = ((span.subject, span.action, span.camera) == (first.subject, first.action, first.camera) for span, _ in spans)
-        return spans[: next((number for number, yes in enumerate(same) if not yes), len(spans))]
+        return list(itertools.takewhile(lambda found: _sequence(found[0]) == _sequence(spans[0][0]), spans))
 
 
-def _pieces(others: Iterable[_FilePart], part: _FilePart, rows: int, end: int) -> tuple[Piece, ...]:
+def _neighbours(others: Iterable[_FilePart], part: _FilePart, rows: int, end: int) -> tuple[Neighbour, ...]:
     """The nearest rows of other files, nearest first, whose end (0: begin, -1: end) goes on with the sequence of `part`."""
-    pieces: list[Piece] = []
+    neighbours: list[Neighbour] = []
     for other in others:
         if rows <= 0 or other.split_key(end) != part.split_key(-1 - end):
             break
-        stretch = other.stretch(end)
+        joined = other.spans_at(end)
         ranges = []
-        for span, start in stretch:
+        for span, start in joined:
             taken = min(rows, span.rows)
             rows -= taken
             ranges.append((start, start + taken) if end == 0 else (start + span.rows - taken, start + span.rows))
             if not rows:
                 break
-        pieces.append(Piece(other.file, min(ranges)[0], max(ranges)[1]))
-        if len(stretch) < len(other.spans):
+        neighbours.append(Neighbour(other.file, min(ranges)[0], max(ranges)[1]))
+        if len(joined) < len(other.spans):
             break
-    return tuple(pieces)
+    return tuple(neighbours)
+
+
+def _sequence(span: Span) -> tuple[str, str, str]:
+    return span.subject, span.action, span.camera
 
 
 def _selected(file: ShardFile, selection: Selection) -> list[tuple[Span, int]]:

@@ -25,7 +25,7 @@ from pose_diffusion.config import InferConfig
 from pose_diffusion.data import predictions, shards
 from pose_diffusion.data.manifest import Selection, ShardFile
 from pose_diffusion.distributed.infer.estimators import COLUMNS, ClipEstimator, Estimator, FrameEstimator, ShardInput
-from pose_diffusion.distributed.infer.halos import Halo, Piece
+from pose_diffusion.distributed.infer.halos import Halo, Neighbour
 from pose_diffusion.distributed.infer.shard_rows import row_frames, row_sequences
 from pose_diffusion.errors import InputError, StorageError
 from pose_diffusion.geometry.camera import Camera
@@ -129,7 +129,7 @@ class ShardLifter:
             return Outcome(file.path, count, lost=f"{self.task.source(file)}: its worker died {_STARTS} times")
         try:
             rows = self._read(file)
-            shard = ShardInput(rows, self._pieces(halo.before)[::-1], self._pieces(halo.after), halo.place)
+            shard = ShardInput(rows, self._neighbours(halo.before)[::-1], self._neighbours(halo.after), halo.place)
         except InputError as error:
             if not isinstance(error, StorageError):
                 return Outcome(file.path, count, bad=str(error))
@@ -167,13 +167,13 @@ class ShardLifter:
             raise InputError(f"{path}: its SHA-256 is not the manifest's: changed since it was prepared")
         return shards.select(table, task.selection)
 
-    def _pieces(self, pieces: Sequence[Piece]) -> tuple[pa.Table, ...]:
+    def _neighbours(self, neighbours: Sequence[Neighbour]) -> tuple[pa.Table, ...]:
         """The selected rows of neighbouring files. Where bad shards are skipped, a bad one ends what clips can see."""
         task = self.task
         tables = []
-        for piece in pieces:
-            path = task.source(piece.file)
-            read = functools.partial(shards.read_rows, path, piece.start, piece.stop, COLUMNS, task.kernels)
+        for neighbour in neighbours:
+            path = task.source(neighbour.file)
+            read = functools.partial(shards.read_rows, path, neighbour.start, neighbour.stop, COLUMNS, task.kernels)
             try:
                 table = retry(read, task.infer.retries)
             except StorageError:

@@ -1,6 +1,6 @@
 """A training worker's epochs of the rows that Ray Data streams to it; a split that fits in memory is kept there.
 
-Streamed: files in random order each epoch, and a shuffle buffer; or, for clips, whole stretches of rows in order, from each of
+Streamed: files in random order each epoch, and a shuffle buffer; or, for clips, whole chunks of rows in order, from each of
 which clips are drawn. Cached: the first pass fills tensors on the worker's device, and each epoch is drawn from them by (seed,
 epoch) alone.
 """
@@ -90,7 +90,7 @@ class Epochs:
                 yield self._tensors(part)
 
     def _streamed_clips(self, clips: MakeClips, epoch: int, skip: int) -> Iterator[tuple[Tensor, ...]]:
-        """Clips drawn from one stretch of `shuffle_rows` rows after another. What a stretch has beyond whole batches counts for
+        """Clips drawn from one chunk of `shuffle_rows` rows after another. What a chunk has beyond whole batches counts for
         the next, and at the end for one step more, from the last.
         """
         stream = self.iterator.iter_batches(batch_size=self.shuffle_rows, batch_format="numpy", prefetch_batches=2)

@@ -146,6 +146,6 @@ def spread_clips(rows: SequenceRows, length: int, poses: int) -> ClipBatch:
     index = rows.index()
     count = max(1, min(poses, len(rows)) // length)
     start = torch.linspace(0, max(0, len(rows) - 1), count, device=rows.frame.device).long()
-    begin, end = index.begin[index.run[start]], index.end[index.run[start]]
+    begin, end = index.begin[index.segment[start]], index.end[index.segment[start]]
     start = torch.maximum(torch.minimum(start, end - length), begin)
     return rows.clips(index.at(start, length))
