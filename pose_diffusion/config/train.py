@@ -27,7 +27,7 @@ class TrainConfig(Section):
     learning_rate: Positive = 1e-3
     """The optimiser's learning rate at the start."""
     optimiser: Literal["adam", "muon"] = "adam"
-    """Adam, as published, or Muon for the matrices of attention and learnable graphs and Adam for the rest."""
+    """Adam, as published, or Muon for the matrices inside the layers and Adam for the rest."""
     weight_decay: NonNegative = 0.0
     """Share of a weight, times the learning rate, that a step takes off it."""
     lr_decay: Annotated[float, Field(gt=0, le=1)] = 0.9

@@ -14,6 +14,8 @@ class VideoConfig(Section):
     """Share of steps whose clips are single frames."""
     full_share: Share = 0.2
     """Share of steps whose clips have model.frames frames; other lengths are drawn evenly by their logarithm."""
+    grow_share: Share = 0.5
+    """Share of the epochs over which clips grow from one frame to model.frames: short ones teach more at first."""
     strides: Annotated[list[Count], Field(min_length=1)] = [1, 1, 2, 3]
     """Every how many frames a clip takes one; one of these is drawn for each clip."""
     reverse: Share = 0.5

@@ -12,7 +12,7 @@ both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,7 +40,7 @@ class ClipDraw:
 
     frames: the most of a clip. steps: every how many rows a clip takes one, drawn evenly. single_share: share of batches whose
     clips are single frames. reverse: share of clips that run backwards. full_share: share of batches whose clips have all
-    `frames`; the lengths of the rest are log-uniform.
+    `frames`; the lengths of the rest are log-uniform. grow: epochs over which the most of a clip grows from 1 to `frames`.
     """
 
     frames: int = 27
@@ -48,6 +48,13 @@ class ClipDraw:
     single_share: float = 0.2
     reverse: float = 0.5
     full_share: float = 0.2
+    grow: float = 0.0
+
+    def during(self, epoch: int) -> ClipDraw:
+        """How clips are drawn in an epoch: their most frames grow by the same factor each epoch."""
+        if epoch >= self.grow:
+            return self
+        return replace(self, frames=round(self.frames ** (epoch / self.grow)), grow=0.0)
 
 
 class ClipIndex:
@@ -80,7 +87,7 @@ class ClipIndex:
         A function of the arguments alone, so a run that is resumed at any step sees the same.
         """
         generator = torch.Generator(self.segment.device).manual_seed(name_key(seed, epoch, step))
-        return self.draw(poses, settings, generator)
+        return self.draw(poses, settings.during(epoch), generator)
 
     def draw(self, poses: int, settings: ClipDraw, generator: torch.Generator) -> ClipRows:
         """Clips of one random length with about `poses` frames together; rows are about equally likely to be in one.

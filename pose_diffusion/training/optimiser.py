@@ -1,4 +1,4 @@
-"""What takes a step along the gradients: Adam, as published, or Muon for the matrices of attention and learnable graphs."""
+"""What takes a step along the gradients: Adam, as published, or Muon for the matrices inside a network's layers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from torch import nn
 from pose_diffusion.config import TrainConfig
 from pose_diffusion.models.published.graformer import Attention
 from pose_diffusion.models.published.graph import LearnableGraph
+from pose_diffusion.models.video.attention import JointAttention, Mlp, TimeAttention
 from pose_diffusion.training.muon import Muon
+
+_BLOCKS = (Attention, LearnableGraph, JointAttention, TimeAttention, Mlp)
 
 
 class Optimiser(Protocol):
@@ -41,8 +44,11 @@ def _adam(parameters: list[nn.Parameter], config: TrainConfig) -> torch.optim.Op
 
 
 def _matrices(network: nn.Module) -> list[nn.Parameter]:
-    """The weights of attention and learnable graphs. The rest is vectors, graphs, Chebyshev kernels and the network's ends."""
-    blocks = (module for module in network.modules() if isinstance(module, (Attention, LearnableGraph)))
+    """The weights of attention, learnable graphs and the video network's MLPs.
+
+    The rest is vectors, graphs, Chebyshev kernels and the network's ends.
+    """
+    blocks = (module for module in network.modules() if isinstance(module, _BLOCKS))
     layers = (layer for block in blocks for layer in block.children() if isinstance(layer, nn.Linear))
     return [layer.get_parameter("weight") for layer in layers]
 

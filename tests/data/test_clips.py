@@ -89,6 +89,12 @@ def test_another_step_seed_or_epoch_gives_another_batch(step: int, seed: int, ep
     assert not torch.equal(one.rows, other.rows)
 
 
+def test_clips_grow_by_the_same_factor_each_epoch_and_reach_their_length() -> None:
+    settings = ClipDraw(frames=81, full_share=1.0, single_share=0.0, grow=4)
+    lengths = [index(500).batch(0, 810, settings, seed=0, epoch=epoch).rows.shape[1] for epoch in (0, 1, 2, 3, 4, 9)]
+    assert lengths == [1, 3, 9, 27, 81, 81]
+
+
 def test_drawing_from_no_rows_is_refused() -> None:
     empty = ClipIndex(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), 25.0)
     with pytest.raises(InputError, match="no rows"):

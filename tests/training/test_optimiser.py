@@ -9,6 +9,7 @@ from pose_diffusion.config.loading import load
 from pose_diffusion.errors import InputError
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.graformer import Lifter
+from pose_diffusion.models.video.network import VideoNetwork
 from pose_diffusion.training.muon import Muon, orthogonal
 from pose_diffusion.training.optimiser import build_optimiser
 from pose_diffusion.training.state import TrainState
@@ -55,6 +56,14 @@ def test_muon_takes_the_matrices_of_the_blocks_and_adam_all_else_once(kind):
     blocks = 2 if kind is Lifter else 4
     assert len(by_muon) == 4 * blocks
     assert all("blocks." in name and name.endswith(".weight") and "norm" not in name for name in by_muon)
+
+
+def test_muon_takes_all_matrices_inside_the_video_networks_layers_and_no_other():
+    network = VideoNetwork(ModelConfig(family="video", width=8, layers=2, heads=2))
+    optimiser = build_optimiser(network, TrainConfig(optimiser="muon"))
+    by_muon = {id(parameter) for group in optimiser.parts["muon"].param_groups for parameter in group["params"]}
+    inside = {id(p) for name, p in network.named_parameters() if name.startswith("layers.") and p.dim() == 2}
+    assert by_muon == inside
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])

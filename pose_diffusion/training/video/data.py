@@ -92,7 +92,14 @@ class DrawnClips:
 def drawn_clips(columns: Sequence[Tensor], seed: int, config: Config, rate: float, rows: int, workers: int) -> DrawnClips:
     """Epochs of clips from a worker's part of `selection.COLUMNS_OF_CLIPS`. rows: of an epoch over all workers."""
     video = config.video
-    draw = ClipDraw(config.model.frames, tuple(video.strides), video.single_share, video.reverse, video.full_share)
+    draw = ClipDraw(
+        frames=config.model.frames,
+        steps=tuple(video.strides),
+        single_share=video.single_share,
+        reverse=video.reverse,
+        full_share=video.full_share,
+        grow=video.grow_share * config.train.epochs,
+    )
     return DrawnClips(SequenceRows.of(columns, rate), draw, max(1, config.train.batch // workers), seed, rows, workers)
 
 
