@@ -13,6 +13,9 @@ and for each method (lifter, diffusion, ...; the last but the oracle is pose_3d'
     METHOD_p_mpjpe_mm, METHOD_n_mpjpe_mm  float32
     METHOD_3d        (17, 3) its pose, for velocity errors; neither for pose_3d's method nor the oracle
 The method 'oracle' is the hypothesis of each pose with the lowest MPJPE, chosen by the truth.
+
+Older files are without these, each of which is null where unknown:
+    distance_m, elevation_deg, intrinsics   how the person was recorded: see `data.recording`
 """
 
 from __future__ import annotations
@@ -26,8 +29,10 @@ import pyarrow.parquet as pq
 import torch
 
 from pose_diffusion import storage
+from pose_diffusion.data import recording as recordings
 from pose_diffusion.data import schema
 from pose_diffusion.data.mixture import MEAN
+from pose_diffusion.data.recording import Recording
 from pose_diffusion.data.schema import tensor_column, tensor_values
 from pose_diffusion.errors import InputError, RunError
 from pose_diffusion.geometry import metrics
@@ -80,13 +85,14 @@ def build(
     keep_hypotheses: bool = False,
     root_3d: np.ndarray | torch.Tensor | None = None,
     pose_2d: np.ndarray | torch.Tensor | None = None,
+    recording: Recording | None = None,
 ) -> pa.Table:
     """Predictions for rows of a pose shard, with their errors where the truth is known.
 
     poses: method -> (N, 17, 3) metres; the last is the one to publish as pose_3d. spread_mm: (N, 17), None is 0.
     hypotheses: (N, H, 17, 3) metres; with H > 1 they give the oracle's errors, and are kept if asked. root_3d: (N, 3)
     metres, NaN where the camera is unknown; None where no camera is known. pose_2d: (N, 17, 2) that was lifted, None is the
-    heaviest kernels.
+    heaviest kernels. recording: what is known of cameras and frame rate.
     Raises RunError for a pose that is not finite.
     """
     centred = {method: _centre(pose) for method, pose in poses.items()}  # each (N, 17, 3)
@@ -122,6 +128,8 @@ def build(
             columns[f"{method}_3d"] = _nullable(pose.numpy(), known)
     if root_3d is not None:
         columns |= _roots(np.asarray(root_3d, np.float32), tensor_values(rows["root_3d"]))
+    recording = recording or Recording()
+    columns |= recording.columns(tensor_values(rows["root_3d"]))
     kept = columns["hypotheses"].type.shape[0] if "hypotheses" in columns else 0
     metadata = {
         _VERSION: str(VERSION),
@@ -129,7 +137,7 @@ def build(
         _HYPOTHESES: str(kept),
         _ROOTS: str(int("root_3d" in columns)),
     }
-    return pa.table(columns).replace_schema_metadata(metadata)
+    return pa.table(columns).replace_schema_metadata(metadata | recording.metadata)
 
 
 def best_hypothesis(hypotheses: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
@@ -143,7 +151,7 @@ def write(path: str, table: pa.Table, metadata: Mapping[str, str] | None = None)
     extra = {key.encode(): value.encode() for key, value in (metadata or {}).items()}
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), **extra})
     with storage.publish(path) as temporary:
-        pq.write_table(table, temporary, compression="none", use_dictionary=list(schema.KEYS))
+        pq.write_table(table, temporary, compression="none", use_dictionary=[*schema.KEYS, recordings.INTRINSICS])
 
 
 def layout(found: pa.Schema, where: str) -> PredictionLayout:
@@ -165,7 +173,8 @@ def check_schema(found: pa.Schema, where: str, columns: Sequence[str] | None = N
     tensors = {name: pa.fixed_shape_tensor(pa.float32(), shape) for name, shape in held.tensors.items()}
     numbers = {name: pa.float32() for name in held.numbers}
     copied = {field.name: field.type for field in schema.schema(1) if field.name in COPIED}
-    for name, kind in {**copied, **tensors, **numbers}.items():
+    views = {name: kind for name, kind in recordings.COLUMNS.items() if name in found.names}
+    for name, kind in {**copied, **tensors, **numbers, **views}.items():
         if columns is not None and name not in columns:
             continue
         if name not in found.names:

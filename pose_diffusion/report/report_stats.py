@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pose_diffusion.data import predictions
+from pose_diffusion.data import predictions, recording
 from pose_diffusion.data.manifest import Span, action_name
 from pose_diffusion.data.predictions import ORACLE, PredictionLayout
 from pose_diffusion.data.schema import tensor_values
@@ -18,7 +19,8 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.metrics import AUC_THRESHOLDS_MM
 from pose_diffusion.geometry.skeleton import N_JOINTS, PCK_JOINTS, ROOT
 from pose_diffusion.report.gallery import Gallery, collect
-from pose_diffusion.report.velocity import VelocityErrors, velocity_errors
+from pose_diffusion.report.jitter import JitterErrors, jitter_errors
+from pose_diffusion.report.views import no_sums, view_sums
 
 # Columns of a group's sums: 17 joint errors, P-MPJPE, N-MPJPE, PCK joints under each threshold.
 JOINTS, P, N, PCK = slice(0, N_JOINTS), N_JOINTS, N_JOINTS + 1, slice(N_JOINTS + 2, N_JOINTS + 2 + len(AUC_THRESHOLDS_MM))
@@ -48,30 +50,37 @@ class ReportStats:
     """Mergeable figures of prediction files; `where` is one of them, for messages.
 
     groups: (action without number, subject, camera) -> sums.
-    velocity_errors: (subject, action, camera) -> velocity errors of the methods but the oracle.
+    jitter: (subject, action, camera) -> errors of the motion of the methods but the oracle.
     errors: (methods, bins, 2), count and sum of MPJPE by MPJPE.
     spread: (bins, 3), count and sums of mean spread and of the final method's MPJPE, by the pose's mean spread.
     regions: (bins,), joints by the smallest central region (0 to 1) of an isotropic Gaussian with their spread that holds
     the truth.
     squares: (2,), sums of the squares of these joints' errors and spreads.
     root: (bins, 2), count and sum of the fitted root's error by itself, over the poses whose true root is known.
+    views: of `views.view_sums`, MPJPE and P-MPJPE of each method.
+    intrinsics: rows by where their lens came from. frame_rates: of the files, None among them for one that does not say.
     """
 
     layout: PredictionLayout
     where: str
     files: int = 0
     groups: dict[Key, Group] = field(default_factory=dict)
-    velocity_errors: dict[Key, VelocityErrors] = field(default_factory=dict)
+    jitter: dict[Key, JitterErrors] = field(default_factory=dict)
     errors: np.ndarray = field(default_factory=lambda: np.zeros(0))
     spread: np.ndarray = field(default_factory=lambda: np.zeros((len(SPREAD_EDGES_MM), 3)))
     regions: np.ndarray = field(default_factory=lambda: np.zeros(REGION_BINS))
     squares: np.ndarray = field(default_factory=lambda: np.zeros(2))
     root: np.ndarray = field(default_factory=lambda: np.zeros((len(SPREAD_EDGES_MM), 2)))
+    views: dict[str, np.ndarray] = field(default_factory=dict)
+    intrinsics: Counter[str] = field(default_factory=Counter)
+    frame_rates: frozenset[float | None] = frozenset()
     gallery: Gallery = field(default_factory=Gallery)
 
     def __post_init__(self) -> None:
         if not self.errors.size:
             self.errors = np.zeros((len(self.layout.methods), len(ERROR_EDGES_MM), 2))
+        if not self.views:
+            self.views = no_sums(2 * len(self.layout.methods))
 
     def merge(self, other: ReportStats) -> None:
         """Adds another's figures to these. Raises InputError where the two hold different methods."""
@@ -86,13 +95,16 @@ class ReportStats:
                 self.groups[key].merge(group)
             else:
                 self.groups[key] = Group(group.poses, group.known, group.sums)
-        for key, track in other.velocity_errors.items():
-            self.velocity_errors.setdefault(key, VelocityErrors()).merge(track)
+        for key, track in other.jitter.items():
+            self.jitter.setdefault(key, JitterErrors()).merge(track)
         self.errors = self.errors + other.errors
         self.spread = self.spread + other.spread
         self.regions = self.regions + other.regions
         self.squares = self.squares + other.squares
         self.root = self.root + other.root
+        self.views = {name: sums + other.views[name] for name, sums in self.views.items()}
+        self.intrinsics = self.intrinsics + other.intrinsics
+        self.frame_rates = self.frame_rates | other.frame_rates
         self.gallery.merge(other.gallery)
 
 
@@ -126,12 +138,15 @@ def of_table(table: pa.Table, where: str) -> ReportStats:
         where=where,
         files=1,
         groups=_groups(table, layout, spans, joints, known),
-        velocity_errors=_velocity_errors(table, layout, spans, known),
+        jitter=_jitter(table, layout, spans, known),
         errors=np.stack([_histogram(ERROR_EDGES_MM, one, one) for one in error[known].T]),
         spread=_histogram(SPREAD_EDGES_MM, spread[known].mean(1), spread[known].mean(1), error[known, final]),
         regions=_regions(joints[known, final], spread[known]),
         squares=_squares(joints[known, final], spread[known]),
         root=_root(table),
+        views=_views(table, layout, error),
+        intrinsics=_intrinsics(table),
+        frame_rates=frozenset({recording.frame_rate(table.schema)}),
         gallery=collect(table, spans, where, np.where(known, error[:, final], np.nan)),
     )
 
@@ -169,17 +184,21 @@ def _under_thresholds(errors: np.ndarray) -> np.ndarray:
     return counts.reshape(*errors.shape[:-1], bins).cumsum(-1)[..., :-1]
 
 
-def _velocity_errors(
-    table: pa.Table, layout: PredictionLayout, spans: list[Span], known: np.ndarray
-) -> dict[Key, VelocityErrors]:
+def _jitter(table: pa.Table, layout: PredictionLayout, spans: list[Span], known: np.ndarray) -> dict[Key, JitterErrors]:
     names = ["pose_3d" if method == layout.final else f"{method}_3d" for method in layout.methods if method != ORACLE]
     rows = table.select(["truth_3d", "frame", *names]).filter(pa.array(known))
     truth = tensor_values(rows["truth_3d"]).astype(np.float64)
     truth -= truth[:, ROOT : ROOT + 1]
     errors = np.stack([tensor_values(rows[name]) - truth for name in names], 1)  # (known rows, methods, 17, 3)
     keys, sequence = sequences_of(spans)
-    found = velocity_errors(errors, rows["frame"].to_numpy(), sequence[known])
+    found = jitter_errors(errors, rows["frame"].to_numpy(), sequence[known])
     return {key: found[number] for number, key in enumerate(keys) if number in found}
+
+
+def _views(table: pa.Table, layout: PredictionLayout, error: np.ndarray) -> dict[str, np.ndarray]:
+    """error: (rows, methods) MPJPE in mm, NaN where unknown."""
+    p_mpjpe = np.stack([table[f"{method}_p_mpjpe_mm"].to_numpy() for method in layout.methods], 1)
+    return view_sums(table, np.stack([error, p_mpjpe], 2).reshape(len(table), 2 * len(layout.methods)))
 
 
 def _histogram(edges: np.ndarray, by: np.ndarray, *values: np.ndarray) -> np.ndarray:
@@ -191,6 +210,15 @@ def _histogram(edges: np.ndarray, by: np.ndarray, *values: np.ndarray) -> np.nda
 def _root(table: pa.Table) -> np.ndarray:
     errors = table["root_mm"].drop_null().to_numpy().astype(np.float64) if "root_mm" in table.column_names else np.zeros(0)
     return _histogram(SPREAD_EDGES_MM, errors, errors)
+
+
+def _intrinsics(table: pa.Table) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    if recording.INTRINSICS in table.column_names:
+        for found in table[recording.INTRINSICS].value_counts().to_pylist():
+            counts[found["values"]] += found["counts"]
+    del counts[None]
+    return counts
 
 
 def _regions(errors: np.ndarray, spread: np.ndarray) -> np.ndarray:

@@ -11,14 +11,22 @@
      "spread": null | {"mean_mm", "scale", "coverage": [{"region_percent", "joints_percent"}], "regions": [joints a hundredth],
                        "risk": [{"kept_percent", "mpjpe_mm", "lowest_mpjpe_mm"}]},
      "root": null | {"poses", "mean_mm", "median_mm"},
+     "jitter": null | {"frame_rate", "methods": {METHOD: {"mpjve_mm_s", "acceleration_mm_s2"}}},
+     "views": {"elevation_deg" | "distance_m" | "person_px": [{"from", "to", "poses", "methods": {METHOD: {"mpjpe_mm",
+               "p_mpjpe_mm"}}}]},
+     "intrinsics": null | {"known", "field_of_view", "image_diagonal"},
      "skipped": [{"path", "reason"}], "settings": {...}, "throughput": {...}}
 
-FIGURES: mpjpe_mm (P1), p_mpjpe_mm (P2), n_mpjpe_mm, mpjve_mm, pck_percent (at 150 mm), auc_percent; null where nothing
-is known. action_mean is the unweighted mean over actions, frame_mean weighs each pose alike (for mpjve_mm: each pair of
-neighbouring frames). Lists are sorted by name. In `risk` the poses with the largest spread are dropped first;
+FIGURES: mpjpe_mm (P1), p_mpjpe_mm (P2), n_mpjpe_mm, mpjve_mm (mm a frame), acceleration_mm (mm a frame squared), pck_percent
+(at 150 mm), auc_percent; null where nothing is known. action_mean is the unweighted mean over actions, frame_mean weighs each
+pose alike (for mpjve_mm and acceleration_mm: each two and three neighbouring frames). Lists are sorted by name. In `risk` the poses with the largest spread are dropped first;
 lowest_mpjpe_mm drops those with the largest error, the least that any ranking could reach. `scale` is the factor on the
 spread that would make its mean square that of the errors: as the truth of these very poses gives it, it is meant for
-others (infer.spread_scale). `root` is the error of the pelvis fitted in the camera frame.
+others (infer.spread_scale). `root` is the error of the pelvis fitted in the camera frame. `jitter` is mpjve_mm and
+acceleration_mm by seconds in place of frames, where the frame rate is known. `views` are errors by how the camera saw the
+person (see `views`), in bins whose "from" or "to" is null where they are open; a view that is unknown is left out.
+`intrinsics` counts the poses whose lens was known, taken from infer.field_of_view, or assumed with a focal length as long as
+the image's diagonal; null where lifting was told of no lens.
 """
 
 from __future__ import annotations
@@ -30,13 +38,16 @@ import numpy as np
 
 from pose_diffusion.data.manifest import action_name
 from pose_diffusion.data.predictions import ORACLE
+from pose_diffusion.data.recording import SOURCES
 from pose_diffusion.geometry.metrics import AUC_THRESHOLDS_MM
 from pose_diffusion.geometry.skeleton import JOINTS as JOINT_NAMES
 from pose_diffusion.geometry.skeleton import N_JOINTS, PCK_JOINTS
+from pose_diffusion.report.jitter import JitterSums
 from pose_diffusion.report.report_stats import ERROR_EDGES_MM, JOINTS, PCK, Group, Key, N, P, ReportStats
+from pose_diffusion.report.views import view_rows
 
 VERSION = 1
-FIGURES = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "pck_percent", "auc_percent")
+FIGURES = ("mpjpe_mm", "p_mpjpe_mm", "n_mpjpe_mm", "mpjve_mm", "acceleration_mm", "pck_percent", "auc_percent")
 REGIONS = (0.5, 0.8, 0.95)
 Figures = dict[str, float | None]
 
@@ -57,9 +68,9 @@ def report_dict(
 ) -> dict:
     """The content of report.json (see the module's text) from the merged figures of all files."""
     methods = total.layout.methods
-    velocity = {key: sums for key, track in total.velocity_errors.items() if (sums := track.total()) is not None}
-    everything = _figures(total, velocity, lambda action, subject, camera: "")
-    actions = _figures(total, velocity, lambda action, subject, camera: action)
+    jitter = {key: sums for key, track in sorted(total.jitter.items()) if (sums := track.total()) is not None}
+    everything = _figures(total, jitter, lambda action, subject, camera: "")
+    actions = _figures(total, jitter, lambda action, subject, camera: action)
     group = everything[""][0] if everything else Group(0, 0, np.zeros((len(methods), PCK.stop)))
     return {
         "version": VERSION,
@@ -75,8 +86,8 @@ def report_dict(
             for method in methods
         },
         "actions": _rows(actions),
-        "subjects": _rows(_figures(total, velocity, lambda action, subject, camera: subject)),
-        "cameras": _rows(_figures(total, velocity, lambda action, subject, camera: camera)),
+        "subjects": _rows(_figures(total, jitter, lambda action, subject, camera: subject)),
+        "cameras": _rows(_figures(total, jitter, lambda action, subject, camera: camera)),
         "joints": [
             {
                 "name": name,
@@ -87,6 +98,9 @@ def report_dict(
         "distribution": {method: _distribution(total.errors[i], group, i) for i, method in enumerate(methods)},
         "spread": _spread(total),
         "root": _root(total),
+        "jitter": _jitter(total, jitter),
+        "views": view_rows(total.views, [(m, figure) for m in methods for figure in ("mpjpe_mm", "p_mpjpe_mm")]),
+        "intrinsics": {source: total.intrinsics[source] for source in SOURCES} if total.intrinsics else None,
         "skipped": [{"path": s.path, "reason": s.reason} for s in sorted(skipped, key=lambda s: s.path)],
         "settings": dict(settings or {}),
         "throughput": dict(throughput or {}),
@@ -94,33 +108,58 @@ def report_dict(
 
 
 def _figures(
-    total: ReportStats, velocity: Mapping[Key, np.ndarray], name: Callable[[str, str, str], str]
+    total: ReportStats, jitter: Mapping[Key, JitterSums], name: Callable[[str, str, str], str]
 ) -> dict[str, tuple[Group, dict[str, Figures]]]:
     """Sums and figures of each name that name(action, subject, camera) gives."""
     groups: dict[str, Group] = {}
-    pairs: dict[str, np.ndarray] = {}
+    motion: dict[str, np.ndarray] = {}  # (velocity and acceleration, 1 + methods)
     for key, group in sorted(total.groups.items()):
         groups.setdefault(name(*key), Group(0, 0, np.zeros_like(group.sums))).merge(group)
-    for (subject, action, camera), sums in sorted(velocity.items()):
+    for (subject, action, camera), sums in jitter.items():
         place = name(action_name(action), subject, camera)
-        pairs[place] = pairs.get(place, 0) + sums
-    moving = [method for method in total.layout.methods if method != ORACLE]
+        motion[place] = motion.get(place, 0) + sums.both()
+    moving = _moving(total)
     found = {}
     for place, group in groups.items():
         figures = {}
         for i, method in enumerate(total.layout.methods):
-            sums, speed = group.sums[i], pairs.get(place) if method in moving else None
+            sums, moved = group.sums[i], motion.get(place) if method in moving else None
             joints = group.known * len(PCK_JOINTS)
+            speed, bend = (None, None) if moved is None else _shares(moved, moving.index(method))
             figures[method] = {
                 "mpjpe_mm": _share(sums[JOINTS].sum(), group.known * N_JOINTS),
                 "p_mpjpe_mm": _share(sums[P], group.known),
                 "n_mpjpe_mm": _share(sums[N], group.known),
-                "mpjve_mm": None if speed is None else _share(speed[1 + moving.index(method)], speed[0]),
+                "mpjve_mm": speed,
+                "acceleration_mm": bend,
                 "pck_percent": _share(100 * sums[PCK][-1], joints),
                 "auc_percent": _share(100 * sums[PCK].mean(), joints),
             }
         found[place] = (group, figures)
     return found
+
+
+def _jitter(total: ReportStats, jitter: Mapping[Key, JitterSums]) -> dict | None:
+    """Errors of the motion by seconds, each two and three neighbouring frames weighed alike."""
+    (rate,) = total.frame_rates if len(total.frame_rates) == 1 else (None,)
+    if rate is None or not jitter:
+        return None
+    moved = sum(sums.both(rate) for sums in jitter.values())
+    names = ("mpjve_mm_s", "acceleration_mm_s2")
+    return {
+        "frame_rate": rate,
+        "methods": {m: dict(zip(names, _shares(moved, i), strict=True)) for i, m in enumerate(_moving(total))},
+    }
+
+
+def _moving(total: ReportStats) -> list[str]:
+    """The methods whose poses follow each other."""
+    return [method for method in total.layout.methods if method != ORACLE]
+
+
+def _shares(moved: np.ndarray, method: int) -> list[float | None]:
+    """Velocity and acceleration error of a method. moved: (2, 1 + methods)."""
+    return [_share(sums[1 + method], sums[0]) for sums in moved]
 
 
 def _rows(found: Mapping[str, tuple[Group, dict[str, Figures]]]) -> list[dict]:

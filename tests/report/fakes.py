@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from pose_diffusion.data import predictions, schema
 from pose_diffusion.data.mixture import from_points
+from pose_diffusion.data.recording import SOURCES, Recording
 from pose_diffusion.data.sequence import PoseSequence
 
 # (subject, action, camera, frames, stride); whole names differ where a prefix would not tell them apart.
@@ -44,16 +45,25 @@ def motion(frames: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def table(
-    truth: bool = True, hypotheses: int = 1, names: Callable[[str], str] = str, seed: int = 0, smoothed: bool = False
+    truth: bool = True,
+    hypotheses: int = 1,
+    names: Callable[[str], str] = str,
+    seed: int = 0,
+    smoothed: bool = False,
+    recorded: bool = False,
 ) -> pa.Table:
-    """Predictions of all sequences: lifter about 60 mm off, diffusion about 45 mm, some poses much worse than others."""
+    """Predictions of all sequences: lifter about 60 mm off, diffusion about 45 mm, some poses much worse than others.
+
+    recorded: at 50 frames a second, with known cameras but for camera c1 of S9; people are 1.5 to 25 m away.
+    """
     rng = np.random.default_rng(seed)
     rows, poses = [], []
     for subject, action, camera, frames, stride in SEQUENCES:
         pose = motion(frames, rng)
         mixture = from_points(pose[..., :2] / 2.5, 0.01)
         frame = (np.arange(frames) * stride).astype(np.int32)
-        known = {"pose_3d": pose, "root_3d": pose[:, 0] + np.float32([0, 0, 5])} if truth else {}
+        root = np.linspace([0.5, 1, 1.5], [-2, 0.2, 25], frames, dtype=np.float32)
+        known = {"pose_3d": pose, "root_3d": root} if truth else {}
         rows.append(schema.to_table(PoseSequence(subject, names(action), camera, frame, mixture, 1000, 1002, **known)))
         poses.append(pose)
     pose = np.concatenate(poses)
@@ -70,7 +80,16 @@ def table(
         spread = 1000 * np.sqrt(np.square(drawn - drawn.mean(1, keepdims=True)).sum(-1).mean(1))
     if smoothed:
         noisy["smoothed"] = (pose + noisy["diffusion"]) / 2
-    return predictions.build(pa.concat_tables(rows).unify_dictionaries(), noisy, spread, drawn)
+    whole = pa.concat_tables(rows).unify_dictionaries()
+    return predictions.build(whole, noisy, spread, drawn, recording=recording(whole) if recorded else None)
+
+
+def recording(rows: pa.Table) -> Recording:
+    """Cameras rolled and pitched, one of them unknown."""
+    unknown = np.array([row["subject"] == "S9" and row["camera"] == "c1" for row in rows.to_pylist()])
+    up = np.tile(np.array([0.1, -0.9, -0.3]) / np.linalg.norm([0.1, -0.9, -0.3]), (len(rows), 1))
+    up[unknown] = np.nan
+    return Recording(up, np.where(unknown, SOURCES.index("image_diagonal"), SOURCES.index("known")), 50.0)
 
 
 def write(folder: Path, rows: pa.Table, per_file: int = 1000) -> list[str]:

@@ -16,9 +16,10 @@ POSES = {"lifter": "lifter_3d", "diffusion": "pose_3d"}
 
 
 def figures(rows: pa.Table, method: str, action: str | None = None, **keys: str) -> dict[str, float]:
-    """P1, P2, N-MPJPE, MPJVE, PCK and AUC over the poses of an action (by its whole name), subject or camera."""
+    """P1, P2, N-MPJPE, MPJVE, acceleration error, PCK and AUC over the poses of an action (by its whole name), subject or camera."""
     found = defaultdict(list)
     before: dict | None = None
+    earlier: dict | None = None  # the one before that, where it is a stride away from it
     poses = torch.from_numpy(tensor_values(rows[POSES[method]]).copy()).double()
     truths = torch.from_numpy(tensor_values(rows["truth_3d"]).copy()).double()
     for i, row in enumerate(rows.select(["subject", "action", "camera", "frame"]).to_pylist()):
@@ -37,5 +38,9 @@ def figures(rows: pa.Table, method: str, action: str | None = None, **keys: str)
             if same and row["frame"] - before["frame"] == stride:
                 velocity = metrics.mpjve(torch.cat([before["pose"], pose]), torch.cat([before["truth"], truth]))
                 found["mpjve_mm"].append(velocity)
-        before = here
+                if earlier is not None and earlier["frame"] == before["frame"] - stride:
+                    bends = [earlier[k] - 2 * before[k] + now for k, now in (("pose", pose), ("truth", truth))]
+                    found["acceleration_mm"].append(1000 * (bends[0] - bends[1]).norm(dim=-1).mean())
+        new = before is None or any(before[k] != row[k] for k in ("subject", "action", "camera"))
+        before, earlier = here, None if new else before
     return {name: float(np.mean([float(v) for v in values])) for name, values in found.items()}

@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import reference
 from fakes import Run, table
@@ -85,7 +86,7 @@ def test_errors_by_joint_are_means_over_all_poses() -> None:
 
 @pytest.mark.parametrize("per_file", [1, 2, 7, 30, 64])
 def test_file_size_changes_no_figure(per_file: int, run: Run) -> None:
-    rows = table(hypotheses=4)
+    rows = table(hypotheses=4, recorded=True)
     whole, parts = (merge(map(summarise, run(rows, size, str(size)))) for size in (1000, per_file))
     one, other = report_dict(whole), report_dict(parts)
     assert other["counts"].pop("files") >= one["counts"].pop("files")
@@ -93,7 +94,7 @@ def test_file_size_changes_no_figure(per_file: int, run: Run) -> None:
 
 
 def test_order_of_merging_changes_no_figure(run: Run) -> None:
-    partials = [summarise(path) for path in run(table(), 13)]
+    partials = [summarise(path) for path in run(table(recorded=True), 13)]
     shuffled = partials.copy()
     random.Random(1).shuffle(shuffled)
     half = len(shuffled) // 2
@@ -112,7 +113,7 @@ def test_a_partial_survives_pickling(run: Run) -> None:
 
 
 def test_the_report_is_plain_json() -> None:
-    report = figures_of(table(hypotheses=4))
+    report = figures_of(table(hypotheses=4, recorded=True))
     assert json.loads(json.dumps(report, allow_nan=False)) == report
 
 
@@ -120,11 +121,11 @@ def test_the_keys_of_version_1_are_these() -> None:
     """Who reads report.json relies on them: a key may be added here, and with another meaning the version rises."""
     errors = set(FIGURES)
     group = {"name", "poses", "poses_with_truth", "methods"}
-    report = figures_of(table(hypotheses=4))
+    report = figures_of(table(hypotheses=4, recorded=True))
     assert report["version"] == 1
     assert report.keys() == {
         *("version", "counts", "methods", "final", "oracle", "headline", "actions", "subjects", "cameras", "joints"),
-        *("distribution", "spread", "root", "skipped", "settings", "throughput"),
+        *("distribution", "spread", "root", "jitter", "views", "intrinsics", "skipped", "settings", "throughput"),
     }
     assert report["counts"].keys() == {"files", "poses", "poses_with_truth", "skipped"}
     for method in report["methods"]:
@@ -137,6 +138,12 @@ def test_the_keys_of_version_1_are_these() -> None:
             assert report[rows][0].keys() == group and report[rows][0]["methods"][method].keys() == errors
     assert report["spread"].keys() == {"mean_mm", "scale", "coverage", "regions", "risk"}
     assert report["spread"]["coverage"][0].keys() == {"region_percent", "joints_percent"}
+    assert report["jitter"].keys() == {"frame_rate", "methods"}
+    assert report["jitter"]["methods"]["diffusion"].keys() == {"mpjve_mm_s", "acceleration_mm_s2"}
+    assert report["views"].keys() == {"elevation_deg", "distance_m", "person_px"}
+    assert report["views"]["distance_m"][0].keys() == {"from", "to", "poses", "methods"}
+    assert report["views"]["distance_m"][0]["methods"]["oracle"].keys() == {"mpjpe_mm", "p_mpjpe_mm"}
+    assert report["intrinsics"].keys() == {"known", "field_of_view", "image_diagonal"}
     assert report["spread"]["risk"][0].keys() == {"kept_percent", "mpjpe_mm", "lowest_mpjpe_mm"}
 
 
@@ -222,3 +229,35 @@ def test_root_error_is_averaged_over_the_poses_that_have_one() -> None:
 
 def test_without_roots_there_is_no_root_error() -> None:
     assert figures_of(table())["root"] is None
+
+
+def test_errors_of_the_motion_by_seconds_know_the_frame_rate_and_the_stride() -> None:
+    rows = table(recorded=True)
+    for action, stride in (("Walking 2", 1), ("Sitting", 4)):
+        found = figures_of(rows.filter(pc.equal(rows["action"], action)))
+        frames, seconds = found["headline"]["diffusion"]["frame_mean"], found["jitter"]["methods"]["diffusion"]
+        assert found["jitter"]["frame_rate"] == 50
+        assert seconds["mpjve_mm_s"] == pytest.approx(frames["mpjve_mm"] * 50 / stride)
+        assert seconds["acceleration_mm_s2"] == pytest.approx(frames["acceleration_mm"] * (50 / stride) ** 2)
+
+
+def test_without_a_frame_rate_there_are_no_errors_by_seconds() -> None:
+    assert figures_of(table())["jitter"] is None
+
+
+def test_files_that_differ_in_their_rate_have_no_errors_by_seconds(run: Run) -> None:
+    paths = [*run(table(recorded=True)), *run(table(), folder="older")]
+    assert report_dict(merge(map(summarise, paths)))["jitter"] is None
+
+
+def test_poses_are_counted_by_where_their_lens_came_from() -> None:
+    assert figures_of(table(recorded=True))["intrinsics"] == {"known": 78, "field_of_view": 0, "image_diagonal": 43}
+
+
+def test_files_that_do_not_say_how_they_were_recorded_are_reported_without_it(run: Run) -> None:
+    rows = table(recorded=True)
+    older = rows.drop(["distance_m", "elevation_deg", "intrinsics"])
+    report = report_dict(merge(map(summarise, run(older))))
+    assert report["intrinsics"] is None
+    assert report["views"].keys() == {"person_px"}
+    assert_same(report["headline"], figures_of(rows)["headline"])
