@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def plain(folder: Path) -> Path:
     """The page of an ordinary run with hypotheses."""
-    report = build_report(write(folder / "plain", table(hypotheses=4)), [SKIPPED], throughput={"poses_a_second": 400.5})
+    report = build_report(write(folder / "plain", table(hypotheses=4, recorded=True)), [SKIPPED], throughput={"poses_a_second": 400.5})
     (folder / "plain.html").write_bytes(report.page)
     return folder / "plain.html"
 
@@ -122,7 +122,7 @@ def test_what_knows_more_than_one_frame_is_told(folder: Path, smoothed: bool, op
 def test_every_chart_is_drawn(plain: Path, opened: Callable[..., Page]) -> None:
     page = opened(plain)
     charts = "[...document.querySelectorAll('.chart')]"
-    assert page.evaluate(f"{charts}.length") == 6
+    assert page.evaluate(f"{charts}.length") == 9
     assert (
         page.evaluate(f"{charts}.filter(chart => !chart.querySelector('path.js-line, .point path')).map(chart => chart.id)")
         == []
@@ -180,6 +180,27 @@ def test_tables_show_the_reports_figures(plain: Path, opened: Callable[..., Page
     page = opened(plain)
     mean = data(plain)["report"]["headline"]["diffusion"]["action_mean"]["mpjpe_mm"]
     assert page.evaluate("document.querySelector('#actions-table tfoot td.start').textContent") == f"{mean:.1f}"
+
+
+def test_it_says_what_was_assumed_of_the_cameras(plain: Path, unknown: Path, opened: Callable[..., Page]) -> None:
+    text = opened(plain).evaluate("document.querySelector('#cameras-line').textContent")
+    assert text == "Cameras: known for 78 poses, focal length assumed as the image's diagonal for 43 poses"
+    assert opened(unknown).evaluate("document.querySelector('#cameras-line').hidden")
+
+
+def test_the_motion_by_seconds_is_told_where_the_frame_rate_is_known(plain: Path, opened: Callable[..., Page]) -> None:
+    note = str(opened(plain).evaluate("document.querySelector('#headline-note').textContent"))
+    seconds = data(plain)["report"]["jitter"]["methods"]["mean" if "Method: mean." in note else "diffusion"]
+    assert f"At 50 frames a second the MPJVE is {seconds['mpjve_mm_s']:,.0f} mm/s" in note
+
+
+def test_views_that_nobody_knows_are_left_out(folder: Path, opened: Callable[..., Page]) -> None:
+    path = folder / "unseen.html"
+    path.write_bytes(build_report(write(folder / "unseen", table().drop(["distance_m"]))).page)
+    page = opened(path)
+    assert page.errors == []
+    shown = "[...document.querySelectorAll('.trio > div')].filter(part => !part.hidden).map(part => part.dataset.needs)"
+    assert page.evaluate(shown) == ["person_px"]
 
 
 def test_skipped_inputs_are_shown_with_their_reasons(plain: Path, opened: Callable[..., Page]) -> None:

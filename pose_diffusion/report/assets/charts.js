@@ -29,6 +29,24 @@ function actionsChart(report) {
   });
 }
 
+/** Errors in the bins of a view, with a bar a method. unit: of the edges. */
+function viewChart(report, view, unit) {
+  const rows = report.views[view];
+  const side = (row) => (row.from === null ? `under ${row.to}` : row.to === null ? `over ${row.from}` : `${row.from} to ${row.to}`);
+  const labels = rows.map((row) => `${side(row)}<br><i>${number(row.poses, 0)}</i>`);
+  const traces = report.methods.map((method) => ({
+    type: "bar", name: methodName(method), x: rows.map((_, i) => i), y: rows.map((row) => row.methods[method].mpjpe_mm),
+    marker: {color: colourOf(report, method)}, hovertext: rows.map((row) =>
+      `${side(row)} ${unit}, ${counted(row.poses, "pose")}<br>MPJPE ${number(row.methods[method].mpjpe_mm, 1)} mm, P-MPJPE ${number(row.methods[method].p_mpjpe_mm, 1)} mm`),
+    hovertemplate: "%{hovertext}<extra>" + methodName(method) + "</extra>",
+  }));
+  return draw(`${view}-chart`, traces, {
+    barmode: "group", bargap: 0.2,
+    xaxis: {title: {text: unit}, tickvals: rows.map((_, i) => i), ticktext: labels, showgrid: false, range: [-0.6, rows.length - 0.4]},
+    yaxis: {title: {text: "MPJPE (mm)"}, rangemode: "tozero"},
+  });
+}
+
 function jointsChart(report, skeleton) {
   const errors = report.joints.map((row) => row.methods[report.final].mpjpe_mm);
   const [x, y] = [skeleton.drawn.map((point) => point[0]), skeleton.drawn.map((point) => point[1])];

@@ -4,6 +4,8 @@ const {report, left_out: leftOut, clips, pictures, skeleton} = JSON.parse(docume
 const {counts} = report;
 const has = {
   truth: counts.poses_with_truth > 0, clips: clips.length > 0, spread: report.spread !== null, pictures: pictures.length > 0,
+  ...Object.fromEntries(["elevation_deg", "distance_m", "person_px"].map((view) => [view, view in report.views])),
+  views: Object.keys(report.views).length > 0, intrinsics: report.intrinsics !== null,
   throughput: Object.keys(report.throughput).length > 0, settings: Object.keys(report.settings).length > 0,
 };
 document.querySelectorAll("[data-needs]").forEach((part) => { part.hidden = !has[part.dataset.needs]; });
@@ -17,6 +19,7 @@ if (has.truth) {
   at("headline-note").textContent = `Method: ${report.final}. Unweighted means over the actions;`
     + ` over all poses the MPJPE is ${number(report.headline[report.final].frame_mean.mpjpe_mm, 1)} mm.`
     + (report.root ? ` The pelvis fitted in the camera frame is ${number(report.root.mean_mm, 0)} mm from the true one on average.` : "")
+    + (report.jitter ? jitterNote(report) : "")
     + (report.methods.includes("smoothed") ? " Smoothed poses know the frames around theirs, the others one frame." : "")
     + (report.oracle ? " The oracle picks the best hypothesis of each pose by the truth, which nobody has in use." : "");
   figureTable(at("actions-table"), report, "", "action", report.actions, leftOut.actions, true);
@@ -24,6 +27,9 @@ if (has.truth) {
   figureTable(at("cameras-table"), report, "By camera", "camera", report.cameras, leftOut.cameras, false);
   [actionsChart, jointsChart, errorsChart, pckChart].forEach((chart) => drawn(() => chart(report, skeleton)));
 }
+if (has.intrinsics) at("cameras-line").textContent = camerasLine(report);
+[["elevation_deg", "degrees"], ["distance_m", "m"], ["person_px", "pixels"]].filter(([view]) => has[view])
+  .forEach(([view, unit]) => drawn(() => viewChart(report, view, unit)));
 if (has.spread) drawn(() => spreadCharts(report));
 pictures.forEach(({title, label, image}) => {
   const figure = element("figure");
