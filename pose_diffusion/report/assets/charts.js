@@ -32,7 +32,7 @@ function actionsChart(report) {
 /** Errors in the bins of a view, with a bar a method. unit: of the edges. */
 function viewChart(report, view, unit) {
   const rows = report.views[view];
-  const side = (row) => (row.from === null ? `under ${row.to}` : row.to === null ? `over ${row.from}` : `${row.from} to ${row.to}`);
+  const side = (row) => (row.from === null ? `&lt; ${row.to}` : row.to === null ? `≥ ${row.from}` : `${row.from}–${row.to}`);
   const labels = rows.map((row) => `${side(row)}<br><i>${number(row.poses, 0)}</i>`);
   const traces = report.methods.map((method) => ({
     type: "bar", name: methodName(method), x: rows.map((_, i) => i), y: rows.map((row) => row.methods[method].mpjpe_mm),
@@ -41,8 +41,11 @@ function viewChart(report, view, unit) {
     hovertemplate: "%{hovertext}<extra>" + methodName(method) + "</extra>",
   }));
   return draw(`${view}-chart`, traces, {
-    barmode: "group", bargap: 0.2,
-    xaxis: {title: {text: unit}, tickvals: rows.map((_, i) => i), ticktext: labels, showgrid: false, range: [-0.6, rows.length - 0.4]},
+    barmode: "group", bargap: 0.2, showlegend: false, margin: {l: 48, r: 8, t: 12, b: 60},
+    xaxis: {
+      title: {text: unit}, tickvals: rows.map((_, i) => i), ticktext: labels, tickangle: 0, tickfont: {size: 11}, showgrid: false,
+      range: [-0.6, rows.length - 0.4],
+    },
     yaxis: {title: {text: "MPJPE (mm)"}, rangemode: "tozero"},
   });
 }
