@@ -17,6 +17,11 @@ from torch.nn import functional as F
 _REACH = 3.0  # widths
 
 
+def reach(width: float) -> int:
+    """How many rows on each side of one may count for it, in a sequence whose frames ascend."""
+    return math.ceil(_REACH * width)
+
+
 def smooth(values: Tensor, frame: Tensor, sequence: Tensor, width: float) -> Tensor:
     """values (N, ...) averaged over the rows of their sequence that are near in frames; a row without such keeps its own.
 
@@ -36,8 +41,8 @@ def smooth(values: Tensor, frame: Tensor, sequence: Tensor, width: float) -> Ten
 def _weights(frame: Tensor, sequence: Tensor, width: float) -> tuple[Tensor, Tensor]:
     """Of rows by sequence and frame: what the values of which other rows weigh in each, both (N, neighbours)."""
     place = torch.arange(len(frame))[:, None]
-    reach = math.ceil(_REACH * width)
-    wanted = place + torch.arange(-reach, reach + 1)
+    near_rows = reach(width)
+    wanted = place + torch.arange(-near_rows, near_rows + 1)
     other = wanted.clamp(0, max(0, len(frame) - 1))
     distance = (frame[other] - frame[:, None]) / width
     near = (other == wanted) & (sequence[other] == sequence[:, None]) & (distance.abs() <= _REACH)

@@ -58,6 +58,16 @@ class Estimate:
         root = None if self.root_3d is None else smooth(self.root_3d, frame, sequence, width)
         return replace(self, poses=poses, root_3d=root)
 
+    def part(self, rows: slice) -> Estimate:
+        """The estimate of some of the rows."""
+        return Estimate(
+            poses={method: pose[rows] for method, pose in self.poses.items()},
+            spread_mm=self.spread_mm[rows],
+            hypotheses=None if self.hypotheses is None else self.hypotheses[rows],
+            root_3d=None if self.root_3d is None else self.root_3d[rows],
+            pose_2d=self.pose_2d[rows],
+        )
+
     @staticmethod
     def joined(parts: Sequence[Estimate]) -> Estimate:
         """Consecutive estimates as one."""

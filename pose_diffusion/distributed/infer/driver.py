@@ -30,7 +30,7 @@ from pose_diffusion.distributed.cluster.progress_actor import progress_actor
 from pose_diffusion.distributed.cluster.session import ray_cluster
 from pose_diffusion.distributed.infer.halos import Halo, halos
 from pose_diffusion.distributed.infer.outcomes import Outcomes
-from pose_diffusion.distributed.infer.shard_lifter import PREDICTIONS, Outcome, ShardLifter, Task, finished
+from pose_diffusion.distributed.infer.shard_lifter import PREDICTIONS, Outcome, ShardLifter, Task, finished, smoothing_reach
 from pose_diffusion.distributed.infer.video_input import VideoInput, video_input
 from pose_diffusion.distributed.report import load_previous
 from pose_diffusion.errors import InputError, RunError
@@ -73,11 +73,11 @@ def infer(config: Config) -> dict:
     storage.publish_bytes(storage.join(config.infer.output, "config.yaml"), loading.dump(config).encode())
 
     files = selection.files(manifest)
-    around = halos(files, selection, video.frames if video else 0)
+    around = halos(files, selection, (video.frames if video else 0) + smoothing_reach(config.infer))
     halo_of = {file.path: halo for file, halo in zip(files, around, strict=True)}
     outcomes = Outcomes(total=len(files))
     with ray_cluster(config):
-        task = _task(config, manifest.kernels, selection, cameras, reproject, identity, video)
+        task = _task(config, manifest, selection, cameras, reproject, identity, video)
         missing = []
         for file, stats in _finished(task, files, config.ray.cpu_selector):
             if stats is None:
@@ -190,7 +190,7 @@ def _cameras(config: Config, manifest: Manifest, selection: Selection, descripti
 
 def _task(
     config: Config,
-    kernels: int,
+    manifest: Manifest,
     selection: Selection,
     cameras: dict[str, Camera],
     reproject: bool,
@@ -208,7 +208,8 @@ def _task(
     run = run_folder.digest([json.dumps(identity, sort_keys=True)])
     infer = config.infer.model_copy(update={"workers": workers, "shards_in_flight": in_hand})
     rate = video.rate if video else ASSUMED_RATE
-    return Task(infer, selection, kernels, cameras, reproject, run, device, threads, rate)
+    known_rate = video.known_rate if video else manifests.frame_rate(manifest)
+    return Task(infer, selection, manifest.kernels, cameras, reproject, run, device, threads, rate, known_rate)
 
 
 def _finished(task: Task, files: list[ShardFile], labels: dict[str, str]) -> Iterator[tuple[ShardFile, ReportStats | None]]:

@@ -1,5 +1,6 @@
 """What lifts the rows of a shard, by the family of the bundle: the published networks row by row, the video model by clips.
 
+Both lift the rows of `ShardInput.lifted`: the shard's own and, for smoothing, those beside them.
 `inputs` makes what is lifted from rows, and may be called by many threads. `estimate` queues the work of the device.
 """
 
@@ -25,6 +26,7 @@ from pose_diffusion.distributed.infer.shard_rows import (
     row_keys,
     row_places,
     row_sequences,
+    row_sources,
 )
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.inference.bundle import Bundle
@@ -34,22 +36,46 @@ from pose_diffusion.inference.options import SamplingOptions
 from pose_diffusion.inference.video_bundle import VideoBundle
 
 _GROUP = 2048  # poses, hypotheses counted, between two looks at the progress
-COLUMNS = (*schema.KEYS, "frame", "mixture", "width", "height")  # that clips need of neighbouring files' rows
+COLUMNS = (*schema.KEYS, "frame", "mixture", "width", "height")  # that are needed of neighbouring files' rows
 
 Reached = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class ShardInput:
-    """The selected rows of a shard file and, for clips, those of its sequences in the files beside it.
+    """The selected rows of a shard file and, for clips and smoothing, those of its sequences in the files beside it.
 
     before, after: tables of `COLUMNS` in the order of the rows. place: which row of its sequence the first of `rows` is.
+    reach: how many rows on each side of `rows` are to be lifted too.
     """
 
     rows: pa.Table
     before: tuple[pa.Table, ...] = ()
     after: tuple[pa.Table, ...] = ()
     place: int = 0
+    reach: int = 0
+
+    @property
+    def all(self) -> pa.Table:
+        """`COLUMNS` of the rows before, of the own ones and of those after."""
+        return pa.concat_tables([*self.before, self.rows.select(list(COLUMNS)), *self.after])
+
+    @property
+    def first(self) -> int:
+        """Which of `all` is the first of `rows`."""
+        return sum(map(len, self.before))
+
+    @property
+    def lifted(self) -> slice:
+        """Which of `all` are lifted."""
+        last = self.first + len(self.rows)
+        return slice(max(0, self.first - self.reach), min(last + self.reach, last + sum(map(len, self.after))))
+
+    @property
+    def own(self) -> slice:
+        """Which of those lifted are `rows`."""
+        start = self.first - self.lifted.start
+        return slice(start, start + len(self.rows))
 
 
 class Estimator(Protocol):
@@ -57,6 +83,7 @@ class Estimator(Protocol):
     def bundle(self) -> Bundle | VideoBundle: ...
     def inputs(self, shard: ShardInput) -> Any: ...
     def estimate(self, inputs: Any, reached: Reached) -> list[Estimate]: ...
+    def sources(self, rows: pa.Table) -> np.ndarray | None: ...
 
 
 class FrameEstimator:
@@ -72,7 +99,7 @@ class FrameEstimator:
 
     def inputs(self, shard: ShardInput) -> tuple[Tensor, Tensor, Tensor | None]:
         """On the device: mixtures, keys of the draws and, where cameras are known, intrinsics."""
-        device, rows = self.bundle.device, shard.rows
+        device, rows = self.bundle.device, shard.all[shard.lifted]
         keys = to_device(row_keys(rows, self.infer.seed), device)
         intrinsic = to_device(row_intrinsics(rows, self.cameras), device) if self.cameras else None
         return to_device(_mixtures(rows), device), keys, intrinsic
@@ -91,10 +118,13 @@ class FrameEstimator:
                 reached(min(start + group, len(mixture)))
         return parts
 
+    def sources(self, rows: pa.Table) -> None:
+        """Lifting is told of no lens."""
+
 
 @dataclass(frozen=True)
 class _Clips:
-    """The rows of `ShardInput` in one row, its own at `wanted`; see `estimate_clips`."""
+    """The rows of `ShardInput.all`, of which those at `wanted` are lifted; see `estimate_clips`."""
 
     mixture: Tensor
     intrinsic: Tensor | None
@@ -113,21 +143,19 @@ class ClipEstimator:
         self.options = SamplingOptions.from_config(infer)
 
     def inputs(self, shard: ShardInput) -> _Clips:
-        rows = pa.concat_tables([*shard.before, shard.rows.select(list(COLUMNS)), *shard.after])
-        first = sum(map(len, shard.before))
-        device = self.bundle.device
+        rows, device = shard.all, self.bundle.device
         return _Clips(
             mixture=to_device(_mixtures(rows), device),
             intrinsic=to_device(row_intrinsics(rows, self.cameras), device) if self.cameras else None,
             assumed=to_device(row_assumed(rows, self.infer.field_of_view), device),
             sequence=row_sequences(rows),
             frame=row_frames(rows),
-            place=row_places(rows, shard.place - first),
-            wanted=slice(first, first + len(shard.rows)),
+            place=row_places(rows, shard.place - shard.first),
+            wanted=shard.lifted,
         )
 
     def estimate(self, inputs: _Clips, reached: Reached) -> list[Estimate]:
-        """One estimate of the shard's own rows, in the CPU's memory once a GPU has done what is queued."""
+        """One estimate, in the CPU's memory once a GPU has done what is queued."""
         count = inputs.wanted.stop - inputs.wanted.start
         with _precision(self.infer, self.bundle.device):
             found = estimate_clips(
@@ -139,6 +167,10 @@ class ClipEstimator:
                 reached=lambda share: reached(int(share * count)),
             )
         return [found.on_cpu()]
+
+    def sources(self, rows: pa.Table) -> np.ndarray:
+        """(N,) places in `recording.SOURCES` of what lifting was told of each row's lens."""
+        return row_sources(rows, self.cameras, self.infer.field_of_view)
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:

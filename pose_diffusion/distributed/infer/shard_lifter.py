@@ -24,10 +24,12 @@ from pose_diffusion import storage
 from pose_diffusion.config import InferConfig
 from pose_diffusion.data import predictions, shards
 from pose_diffusion.data.manifest import Selection, ShardFile
+from pose_diffusion.data.recording import Recording
 from pose_diffusion.distributed.infer.estimators import COLUMNS, ClipEstimator, Estimator, FrameEstimator, ShardInput
 from pose_diffusion.distributed.infer.halos import Halo, Neighbour
-from pose_diffusion.distributed.infer.shard_rows import row_frames, row_sequences
+from pose_diffusion.distributed.infer.shard_rows import row_frames, row_sequences, row_up
 from pose_diffusion.errors import InputError, StorageError
+from pose_diffusion.geometry import smoothing
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.inference.bundle import load_bundle
 from pose_diffusion.inference.clip_lifting import ASSUMED_RATE
@@ -56,7 +58,7 @@ class Task:
     """What lifting a shard needs to know.
 
     cameras: '<subject>/<camera>' -> its parameters. reproject: all poses have one. run: the identity that marks this run's
-    prediction files. rate: frames a second, for the video family.
+    prediction files. rate: frames a second, for the video family. known_rate: the same where somebody says so, of either family.
     """
 
     infer: InferConfig
@@ -68,6 +70,7 @@ class Task:
     device: str
     threads: int
     rate: float = ASSUMED_RATE
+    known_rate: float | None = None
 
     def source(self, file: ShardFile) -> str:
         return storage.join(self.infer.input, file.path)
@@ -122,14 +125,15 @@ class ShardLifter:
     def lift(self, file: ShardFile, halo: Halo = NO_HALO) -> Outcome:
         """Publishes the predictions of a shard file. Never raises: what fails is told in the outcome.
 
-        halo: the rows of neighbouring files that its clips reach into.
+        halo: the rows of neighbouring files that its clips and smoothing reach into.
         """
         count = self.task.selection.count(file)
         if self.progress and self.progress.begun(file.path) > _STARTS:
             return Outcome(file.path, count, lost=f"{self.task.source(file)}: its worker died {_STARTS} times")
         try:
             rows = self._read(file)
-            shard = ShardInput(rows, self._neighbours(halo.before)[::-1], self._neighbours(halo.after), halo.place)
+            before, after = self._neighbours(halo.before)[::-1], self._neighbours(halo.after)
+            shard = ShardInput(rows, before, after, halo.place, smoothing_reach(self.task.infer))
         except InputError as error:
             if not isinstance(error, StorageError):
                 return Outcome(file.path, count, bad=str(error))
@@ -140,16 +144,20 @@ class ShardLifter:
         try:
             inputs = self.estimator.inputs(shard)
             with self.device:
-                parts = self.estimator.estimate(inputs, lambda rows: self._reached(file.path, rows))
+                parts = self.estimator.estimate(inputs, lambda done: self._reached(file.path, min(done, count)))
                 queued = self._queued()
             if queued:
                 queued.synchronize()
             found = Estimate.joined(parts)
             if width := self.task.infer.smooth:
-                found = found.smoothed(row_frames(rows), row_sequences(rows), width)
+                lifted = shard.all[shard.lifted]
+                found = found.smoothed(row_frames(lifted), row_sequences(lifted), width).part(shard.own)
             keep = self.task.infer.keep_hypotheses
             spread_mm = found.spread_mm * self.task.infer.spread_scale
-            table = predictions.build(rows, found.poses, spread_mm, found.hypotheses, keep, found.root_3d, found.pose_2d)
+            recording = Recording(row_up(rows, self.task.cameras), self.estimator.sources(rows), self.task.known_rate)
+            table = predictions.build(
+                rows, found.poses, spread_mm, found.hypotheses, keep, found.root_3d, found.pose_2d, recording
+            )
             retry(lambda: predictions.write(output, table, {RUN: self.task.run}), self.task.infer.retries)
             return Outcome(file.path, count, stats=report_stats.of_table(table, output))
         except Exception as error:
@@ -197,6 +205,11 @@ class ShardLifter:
         event = torch.cuda.Event(blocking=True)
         event.record()
         return event
+
+
+def smoothing_reach(infer: InferConfig) -> int:
+    """Rows on each side of a file that smoothing at its ends takes in."""
+    return smoothing.reach(infer.smooth) if infer.smooth else 0
 
 
 def finished(task: Task, file: ShardFile) -> ReportStats | None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from pose_diffusion.data import shards
+from pose_diffusion.data.recording import SOURCES
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.geometry.person_view import assumed_intrinsic
 from pose_diffusion.runtime import keyed_random
@@ -39,6 +40,22 @@ def row_intrinsics(rows: pa.Table, cameras: Mapping[str, Camera]) -> Tensor:
         parts.append(torch.from_numpy(values).expand(span.rows, 9))
         start += span.rows
     return torch.cat(parts) if parts else torch.zeros(0, 9, dtype=torch.float64)
+
+
+def row_up(rows: pa.Table, cameras: Mapping[str, Camera]) -> np.ndarray:
+    """(N, 3): the world's up in the frame of each row's camera, NaN where the camera is unknown. The world's z is up."""
+    known = {name: np.array(camera.rotation)[:, 2] for name, camera in cameras.items()}
+    spans = shards.spans_of(rows)
+    up = [known.get(f"{span.subject}/{span.camera}", np.full(3, np.nan)) for span in spans]
+    return np.repeat(np.array(up).reshape(-1, 3), [span.rows for span in spans], axis=0)
+
+
+def row_sources(rows: pa.Table, cameras: Mapping[str, Camera], field_of_view: float | None) -> np.ndarray:
+    """(N,): place in `recording.SOURCES` of where each row's lens came from."""
+    assumed = "image_diagonal" if field_of_view is None else "field_of_view"
+    spans = shards.spans_of(rows)
+    found = [SOURCES.index("known" if f"{span.subject}/{span.camera}" in cameras else assumed) for span in spans]
+    return np.repeat(np.array(found, np.int32), [span.rows for span in spans])
 
 
 def row_assumed(rows: pa.Table, field_of_view: float | None) -> Tensor:

@@ -26,6 +26,11 @@ class VideoInput:
     rate: float
     rate_from: str
 
+    @property
+    def known_rate(self) -> float | None:
+        """The rate, unless it is assumed."""
+        return None if self.rate_from == "assumed" else self.rate
+
     def settings(self, infer: InferConfig, manifest: Manifest, selection: Selection) -> dict[str, Any]:
         """What was known and what was assumed, for the report."""
         return {"frame_rate": f"{self.rate:g} ({self.rate_from})", "camera": cameras_text(infer, manifest, selection)}

@@ -52,6 +52,8 @@ def test_the_report_says_what_was_assumed(lifted: tuple[Path, dict]) -> None:
     assert report["settings"]["frame_rate"] == "30 (assumed)"
     assert report["settings"]["camera"] == "focal length = the image's diagonal, assumed for 2 of 2"
     assert report["methods"] == ["video"] and report["counts"]["poses"] == 80
+    assert report["intrinsics"] == {"known": 0, "field_of_view": 0, "image_diagonal": 80}
+    assert report["jitter"] is None  # nobody said the rate
 
 
 @pytest.mark.parametrize("key", ["infer.fps=25", "infer.field_of_view=60", "infer.flips=false"])

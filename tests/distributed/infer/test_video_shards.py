@@ -14,11 +14,12 @@ from pose_diffusion.data import predictions, shards
 from pose_diffusion.data.manifest import Manifest, Selection
 from pose_diffusion.data.schema import tensor_values
 from pose_diffusion.distributed.infer.halos import halos
-from pose_diffusion.distributed.infer.shard_lifter import Outcome, ShardLifter, Task
+from pose_diffusion.distributed.infer.shard_lifter import Outcome, ShardLifter, Task, smoothing_reach
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera, h36m_cameras
 from pose_diffusion.geometry.person_view import assumed_intrinsic
 from pose_diffusion.inference.clip_lifting import lift_clips
+from tests.distributed.archives import write_bundle
 from tests.distributed.infer.video_archives import predicted, sequences, write_cut, write_video_bundle
 from tests.inference.videos import MODEL, random_network
 
@@ -42,11 +43,14 @@ def lift(
     task = Task(settings, selection, manifest.kernels, cameras or {}, False, "run", "cpu", 1, rate=25.0)
     lifter = ShardLifter(task)
     files = selection.files(manifest)
-    return [lifter.lift(file, halo) for file, halo in zip(files, halos(files, selection, MODEL.frames), strict=True)]
+    around = halos(files, selection, MODEL.frames + smoothing_reach(settings))
+    return [lifter.lift(file, halo) for file, halo in zip(files, around, strict=True)]
 
 
-def poses(bundle: str, folder: Path, cuts: Sequence[int], **changes: object) -> np.ndarray:
-    outcomes = lift(bundle, folder, write_cut(folder, cuts), **changes)
+def poses(
+    bundle: str, folder: Path, cuts: Sequence[int], cameras: dict[str, Camera] | None = None, **changes: object
+) -> np.ndarray:
+    outcomes = lift(bundle, folder, write_cut(folder, cuts), cameras, **changes)
     assert all(outcome.stats for outcome in outcomes), outcomes
     return predicted(folder / "out")
 
@@ -54,6 +58,20 @@ def poses(bundle: str, folder: Path, cuts: Sequence[int], **changes: object) -> 
 @pytest.mark.parametrize("cuts", [[1], [25, 52, 60], range(1, 80)], ids=["one", "three", "a row a file"])
 def test_predictions_do_not_depend_on_where_files_are_cut(bundle: str, tmp_path: Path, cuts: Sequence[int]) -> None:
     np.testing.assert_allclose(poses(bundle, tmp_path / "cut", cuts), poses(bundle, tmp_path / "whole", []), atol=1e-5)
+
+
+@pytest.mark.parametrize("cuts", [[1, 25, 52, 60], range(46, 55)], ids=["four", "a row a file"])
+@pytest.mark.parametrize("family", ["published", "video"])
+def test_smoothed_predictions_do_not_depend_on_where_files_are_cut(
+    bundle: str, tmp_path: Path, family: str, cuts: Sequence[int]
+) -> None:
+    chosen = bundle if family == "video" else write_bundle(tmp_path / "bundle")
+    camera = {"S9/c1": h36m_cameras()["S9"]["54138969"]}
+    whole, cut = (poses(chosen, tmp_path / name, at, camera, smooth=2.0) for name, at in (("whole", []), ("cut", cuts)))
+    np.testing.assert_allclose(cut, whole, atol=1e-5)
+    assert np.abs(cut - poses(chosen, tmp_path / "plain", [])).max() > 1e-3
+    roots = [predicted(tmp_path / name / "out", "root_3d") for name in ("whole", "cut")]
+    np.testing.assert_allclose(*roots, rtol=1e-4, atol=1e-5)
 
 
 def test_chosen_actions_alone_are_lifted_as_among_all(bundle: str, tmp_path: Path) -> None:
@@ -81,6 +99,26 @@ def test_known_cameras_are_used_and_give_roots(bundle: str, tmp_path: Path) -> N
     np.testing.assert_allclose(known[71:], assumed[71:], atol=1e-5)
     roots = predicted(tmp_path / "known" / "out", "root_3d")
     assert np.isfinite(roots[:71]).all() and np.isnan(roots[71:]).all()
+
+
+def test_predictions_say_how_the_person_was_recorded(bundle: str, tmp_path: Path) -> None:
+    camera = h36m_cameras()["S9"]["54138969"]
+    poses(bundle, tmp_path, [], {"S9/c1": camera}, field_of_view=60.0)
+    table = predictions.read(str(next((tmp_path / "out" / "predictions").rglob("*.parquet"))))
+    assert table["intrinsics"].to_pylist() == ["known"] * 71 + ["field_of_view"] * 9
+    root = np.concatenate([one.root_3d for one in sequences()]).astype(np.float64)
+    np.testing.assert_allclose(table["distance_m"].to_numpy(), np.linalg.norm(root, axis=1), rtol=1e-5)
+    world = camera.to_world(root[:71])  # z is up
+    sine = (np.array(camera.position) - world)[:, 2] / np.linalg.norm(root[:71], axis=1)
+    np.testing.assert_allclose(table["elevation_deg"].to_numpy()[:71], np.degrees(np.arcsin(sine)), atol=1e-3)
+    assert table["elevation_deg"].to_pylist()[71:] == [None] * 9
+
+
+def test_the_published_family_is_told_of_no_lens(tmp_path: Path) -> None:
+    poses(write_bundle(tmp_path / "bundle"), tmp_path, [], {"S9/c1": h36m_cameras()["S9"]["54138969"]})
+    table = predictions.read(str(next((tmp_path / "out" / "predictions").rglob("*.parquet"))))
+    assert "intrinsics" not in table.column_names
+    assert table["elevation_deg"].null_count == 9 and table["distance_m"].null_count == 0
 
 
 def test_the_methods_are_one_and_what_is_smoothed(bundle: str, tmp_path: Path) -> None:
