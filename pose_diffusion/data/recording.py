@@ -17,7 +17,7 @@ import pyarrow as pa
 
 DISTANCE, ELEVATION, INTRINSICS = "distance_m", "elevation_deg", "intrinsics"
 COLUMNS = {DISTANCE: pa.float32(), ELEVATION: pa.float32(), INTRINSICS: pa.dictionary(pa.int32(), pa.string())}
-# A camera that is known, or one that is assumed: from infer.field_of_view, or with a focal length as long as the image's diagonal.
+# The camera's own, or assumed: from infer.field_of_view, or a focal length as long as the image's diagonal.
 SOURCES = ("known", "field_of_view", "image_diagonal")
 _RATE = "pose_diffusion.frame_rate"
 

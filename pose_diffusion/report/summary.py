@@ -19,14 +19,14 @@
 
 FIGURES: mpjpe_mm (P1), p_mpjpe_mm (P2), n_mpjpe_mm, mpjve_mm (mm a frame), acceleration_mm (mm a frame squared), pck_percent
 (at 150 mm), auc_percent; null where nothing is known. action_mean is the unweighted mean over actions, frame_mean weighs each
-pose alike (for mpjve_mm and acceleration_mm: each two and three neighbouring frames). Lists are sorted by name. In `risk` the poses with the largest spread are dropped first;
-lowest_mpjpe_mm drops those with the largest error, the least that any ranking could reach. `scale` is the factor on the
-spread that would make its mean square that of the errors: as the truth of these very poses gives it, it is meant for
-others (infer.spread_scale). `root` is the error of the pelvis fitted in the camera frame. `jitter` is mpjve_mm and
-acceleration_mm by seconds in place of frames, where the frame rate is known. `views` are errors by how the camera saw the
-person (see `views`), in bins whose "from" or "to" is null where they are open; a view that is unknown is left out.
-`intrinsics` counts the poses whose lens was known, taken from infer.field_of_view, or assumed with a focal length as long as
-the image's diagonal; null where lifting was told of no lens.
+pose alike (for mpjve_mm and acceleration_mm: each two and three neighbouring frames). Lists are sorted by name. In `risk` the
+poses with the largest spread are dropped first; lowest_mpjpe_mm drops those with the largest error, the least that any ranking
+could reach. `scale` is the factor on the spread that would make its mean square that of the errors: as the truth of these very
+poses gives it, it is meant for others (infer.spread_scale). `root` is the error of the pelvis fitted in the camera frame.
+`jitter` is mpjve_mm and acceleration_mm by seconds in place of frames, where the frame rate is known. `views` are errors by
+how the camera saw the person (see `views`), in bins whose "from" or "to" is null where they are open; a view that is unknown
+is left out. `intrinsics` counts the poses whose lens was known, taken from infer.field_of_view, or assumed with a focal length
+as long as the image's diagonal; null where lifting was told of no lens.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ _ACTION, _P1, _P2 = "===Action===", "==p#1 mm==", "=p#2 mm="
 
 
 def table(report: dict) -> str:
-    """Text of report.json's `actions`, the first of them where they are many; below it the jitter and what was assumed of cameras.
+    """Text of report.json's `actions`, the first of them where they are many, its jitter and what was assumed of cameras.
 
     Average is the unweighted mean over all actions, All poses weighs each pose alike.
     """

@@ -16,7 +16,7 @@ POSES = {"lifter": "lifter_3d", "diffusion": "pose_3d"}
 
 
 def figures(rows: pa.Table, method: str, action: str | None = None, **keys: str) -> dict[str, float]:
-    """P1, P2, N-MPJPE, MPJVE, acceleration error, PCK and AUC over the poses of an action (by its whole name), subject or camera."""
+    """All FIGURES of report.json over the poses of an action (by its whole name), subject or camera."""
     found = defaultdict(list)
     before: dict | None = None
     earlier: dict | None = None  # the one before that, where it is a stride away from it

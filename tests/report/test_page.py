@@ -31,7 +31,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def plain(folder: Path) -> Path:
     """The page of an ordinary run with hypotheses."""
-    report = build_report(write(folder / "plain", table(hypotheses=4, recorded=True)), [SKIPPED], throughput={"poses_a_second": 400.5})
+    report = build_report(
+        write(folder / "plain", table(hypotheses=4, recorded=True)), [SKIPPED], throughput={"poses_a_second": 400.5}
+    )
     (folder / "plain.html").write_bytes(report.page)
     return folder / "plain.html"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 
 import numpy as np
@@ -45,7 +46,7 @@ def test_each_bin_has_the_mean_error_and_the_count_of_its_poses(name: str) -> No
 
 def test_bins_follow_each_other_without_a_gap() -> None:
     for rows in views(table(recorded=True)).values():
-        assert all(before["to"] == after["from"] for before, after in zip(rows, rows[1:], strict=False))
+        assert all(before["to"] == after["from"] for before, after in itertools.pairwise(rows))
 
 
 def test_a_bin_without_poses_between_two_with_some_has_no_error() -> None:

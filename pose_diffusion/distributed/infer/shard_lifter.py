@@ -58,7 +58,7 @@ class Task:
     """What lifting a shard needs to know.
 
     cameras: '<subject>/<camera>' -> its parameters. reproject: all poses have one. run: the identity that marks this run's
-    prediction files. rate: frames a second, for the video family. known_rate: the same where somebody says so, of either family.
+    prediction files. rate: frames a second, for the video family. known_rate: where somebody says so, of any.
     """
 
     infer: InferConfig
