@@ -139,7 +139,7 @@ VERBS = {
     "prepare": Verb(prepare, ("prepare", *get_args(SourceName), "ray")),
     "inspect": Verb(inspect, ("inspect", "ray")),
     "train": Verb(train, ("data", "model", "diffusion", "video", "train", "ray")),
-    "tune": Verb(tune, ("tune", "data", "model", "diffusion", "train", "infer", "ray")),
+    "tune": Verb(tune, ("tune", "data", "model", "diffusion", "video", "train", "infer", "ray")),
     "infer": Verb(infer, ("infer", "data", "ray")),
     "report": Verb(report, ("report", "ray")),
     "export": Verb(export, ("export",)),

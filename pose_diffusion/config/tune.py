@@ -36,5 +36,7 @@ class TuneConfig(Section):
     """Epochs of the lifter in best.yaml; null keeps train.lifter_epochs."""
     final_denoiser_epochs: Annotated[int, Field(ge=0)] | None = None
     """Epochs of the denoiser in best.yaml; null keeps train.denoiser_epochs."""
+    final_epochs: Annotated[int, Field(ge=0)] | None = None
+    """Epochs of the video model in best.yaml; null keeps train.epochs."""
     seed: Seed = 0
     """Seed of the draws."""

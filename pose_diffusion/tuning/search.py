@@ -45,6 +45,8 @@ class Search:
     @property
     def epochs(self) -> int:
         """Epochs of a trial that is not pruned."""
+        if self.base.model.family == "video":
+            return self.base.train.epochs
         return self.base.train.denoiser_epochs or self.base.train.lifter_epochs
 
     def next(self) -> Trial | None:
@@ -121,7 +123,11 @@ class Search:
         """The config to use a trial's settings with: for training with final epochs, and, searched on a bundle, for lifting."""
         tune = self.config.tune
         config = apply(self.base, best.settings)
-        epochs = {"lifter_epochs": tune.final_lifter_epochs, "denoiser_epochs": tune.final_denoiser_epochs}
+        epochs = {
+            "lifter_epochs": tune.final_lifter_epochs,
+            "denoiser_epochs": tune.final_denoiser_epochs,
+            "epochs": tune.final_epochs,
+        }
         given = {"lifter": self.config.train.lifter, "threads": self.config.train.threads}
         wanted = {name: count for name, count in epochs.items() if count is not None}
         train = config.train.model_copy(update={**given, **wanted, "output": storage.join(tune.output, "best")})

@@ -26,19 +26,24 @@ _LISTS = ("choice", "grid")
 _MOST_CORNERS = 50_000
 
 # What a trial may vary. What trials are judged by, and where they write, is one for all.
-_TRAINING_SECTIONS = ("data", "model", "diffusion", "train")
+_TRAINING_SECTIONS = {"published": ("data", "model", "diffusion", "train"), "video": ("data", "model", "train", "video")}
 _ONE_FOR_ALL = {
     "data.shards",
     "data.actions",
+    "model.family",
+    "model.frames",  # held-out clips of the video model have as many
     "train.output",
     "train.holdout_subjects",
     "train.holdout_poses",
     "train.lifter_epochs",
     "train.denoiser_epochs",
+    "train.epochs",
     "train.evaluate_every",
     "train.workers",
     "train.device",
 }
+# What the video model's training does not look at.
+_PUBLISHED = {f"train.{key}" for key in ("lifter", "loss", "denoiser_errors", "yaw_augment", "sample_kernels", "compiled")}
 _SAMPLING_KEYS = ("sampling", "window", "count", "step_list", "eta", "preserve_scale")
 SAMPLING = (*(f"diffusion.{key}" for key in _SAMPLING_KEYS), "infer.flips", "infer.hypotheses", "infer.pose_2d")
 
@@ -116,10 +121,12 @@ def _domain(config: Config, key: str, given: Mapping[str, Any]) -> Domain:
     if config.tune.mode == "sampling":
         if key not in SAMPLING:
             raise InputError(f"{WHERE}: '{key}' cannot be tried without training, only {', '.join(SAMPLING)} can")
-    elif section not in _TRAINING_SECTIONS:
-        raise InputError(f"{WHERE}: '{key}' does not change training, expected a key of {', '.join(_TRAINING_SECTIONS)}")
+    elif section not in (sections := _TRAINING_SECTIONS[config.model.family]):
+        raise InputError(f"{WHERE}: '{key}' does not change training, expected a key of {', '.join(sections)}")
     elif key in _ONE_FOR_ALL:
         raise InputError(f"{WHERE}: '{key}' must be the same for all trials")
+    elif config.model.family == "video" and key in _PUBLISHED:
+        raise InputError(f"{WHERE}: '{key}' is of the published family, and model.family is video")
     if len(given) != 1 or next(iter(given)) not in KINDS:
         raise InputError(f"{WHERE}: '{key}': expected one of {', '.join(KINDS)} with its values, got {dict(given)!r}")
     ((kind, values),) = given.items()

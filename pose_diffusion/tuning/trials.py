@@ -123,14 +123,14 @@ class Journal:
 
 
 def points(entries: Iterable[Mapping[str, Any]]) -> list[Point]:
-    """The curve of a run's history; of a run of both stages, the denoiser's part."""
+    """The curve of a run's history; of a run of lifter and denoiser, the denoiser's part."""
     entries = list(entries)
     stage = entries[-1]["stage"] if entries else ""
     curve, seconds = [], 0.0
     for entry in entries:
         if entry["stage"] == stage:
             seconds += entry["samples"] / max(entry["samples_per_second"], 1e-9)
-            mpjpe = entry.get("diffusion_mpjpe")  # of a lifter alone, its own
+            mpjpe = entry.get("mpjpe" if stage == "video" else "diffusion_mpjpe")  # of a lifter alone, its own
             known = mpjpe if mpjpe is not None and math.isfinite(mpjpe) else None
             curve.append(Point(entry["epoch"] + 1, known, entry["loss"], seconds))
     return curve

@@ -63,7 +63,7 @@ def test_sampling_alone_can_be_searched_by_its_keys():
     assert parse(space, tune={"mode": "sampling"}).size == 4
 
 
-@pytest.mark.parametrize("name", ["tune", "tune_size", "tune_sampling"])
+@pytest.mark.parametrize("name", ["tune", "tune_size", "tune_sampling", "tune_video"])
 def test_the_shipped_spaces_hold_nothing_that_the_config_refuses(name):
     configs = Path(__file__).resolve().parents[2] / "configs"
     assert spaces.parse(loading.load(str(configs / f"{name}.yaml"))).size > 100
@@ -140,3 +140,34 @@ def test_the_size_of_a_given_lifter_cannot_be_searched():
 def test_a_space_of_the_wrong_shape_is_refused_by_the_config():
     with pytest.raises(InputError, match=r"key 'tune\.space\.model\.width'"):
         loading.from_dict({"tune": {"space": {"model.width": [32, 64]}}})
+
+
+VIDEO = {"model": {"family": "video"}}
+
+
+def test_the_video_models_own_keys_can_be_searched_with_it():
+    space = {"video.bone_loss": {"choice": [0, 1]}, "model.width": {"choice": [32, 64]}, "train.optimiser": {"choice": ["adam"]}}
+    assert parse(space, **VIDEO).size == 4
+
+
+@pytest.mark.parametrize(
+    ("space", "sections", "message"),
+    [
+        ({"video.bone_loss": {"choice": [0, 1]}}, {}, "'video.bone_loss' does not change training, expected a key of data, model"),
+        ({"diffusion.steps": {"choice": [20]}}, VIDEO, "'diffusion.steps' does not change training, expected a key of data"),
+        ({"train.loss": {"choice": ["distance"]}}, VIDEO, "'train.loss' is of the published family, and model.family is video"),
+        ({"train.epochs": {"choice": [2, 3]}}, VIDEO, "'train.epochs' must be the same for all trials"),
+        ({"model.frames": {"choice": [9, 27]}}, VIDEO, "'model.frames' must be the same for all trials"),
+        ({"model.family": {"choice": ["published", "video"]}}, VIDEO, "'model.family' must be the same for all trials"),
+        (
+            {"video.single_share": {"uniform": [0, 0.6]}, "video.full_share": {"uniform": [0, 0.6]}},
+            VIDEO,
+            "single_share 0.6 and full_share 0.6 are more than 1 together",
+        ),
+        ({"model.width": {"choice": [12, 16]}}, VIDEO, "width 12 is not a multiple of twice the heads 4"),
+    ],
+)
+def test_a_space_of_the_other_family_or_of_no_network_is_refused(space, sections, message):
+    with pytest.raises(InputError, match=r"key 'tune\.space'") as error:
+        parse(space, **sections)
+    assert message in str(error.value)

@@ -66,6 +66,10 @@ def test_the_curve_of_a_lifter_alone_is_its_own():
     assert trials.points([entry("lifter", 0, 90.0)]) == [Point(1, 90.0, 9.0, 10.0)]
 
 
+def test_the_curve_of_the_video_model_is_its_held_out_clips():
+    assert trials.points([{**entry("video", 0, None), "mpjpe": 88.0}]) == [Point(1, 88.0, 9.0, 10.0)]
+
+
 def test_epochs_without_an_evaluation_or_a_finite_one_have_no_error():
     entries = [entry("denoiser", 0, None), entry("denoiser", 1, float("nan"))]
     assert [point.mpjpe for point in trials.points(entries)] == [None, None]

@@ -33,7 +33,9 @@ from pose_diffusion.tuning.space import Space
 log = logging.getLogger(__name__)
 
 # Settings of the search that may change when it goes on.
-_NOT_IDENTITY = {"output", "bundle", "space", "trials", "minutes", "concurrent", "final_lifter_epochs", "final_denoiser_epochs"}
+_NOT_IDENTITY = {
+    "output", "bundle", "space", "trials", "minutes", "concurrent", "final_lifter_epochs", "final_denoiser_epochs", "final_epochs"
+}  # fmt: skip
 
 
 def tune(config: Config) -> Search:
@@ -43,8 +45,8 @@ def tune(config: Config) -> Search:
     """
     if not config.train.holdout_subjects:
         raise InputError("key 'train.holdout_subjects': trials are judged on held-out subjects, got none")
-    if config.model.family == "video":
-        raise InputError("key 'model.family': a search is of the published family; train the video model with train")
+    if config.model.family == "video" and config.tune.mode == "sampling":
+        raise InputError("key 'tune.mode': sampling is of the published family, the video model has no diffusion; take training")
     if config.tune.mode == "sampling":
         bundle, manifest, holdout = _sampling_inputs(config)
         config = config.model_copy(update={"model": bundle.model, "diffusion": bundle.diffusion})
@@ -77,7 +79,8 @@ def _training(config: Config, space: Space) -> Search:
     threads = config.train.threads or max(1, int(_available("CPU")) // (side_by_side * worker_range(config.train, gpu)[1]))
     folder = storage.join(config.tune.output, "lifters")
     lifter = config.train.lifter
-    if config.train.denoiser_epochs and not lifter and all(key.startswith("diffusion.") for key in space.domains):
+    builds_on_lifter = config.model.family == "published" and config.train.denoiser_epochs and not lifter
+    if builds_on_lifter and all(key.startswith("diffusion.") for key in space.domains):
         # One serves all trials, so the whole cluster trains it.
         log.info("tune: training the lifter that all trials share")
         lifter = train(lifter_run(config, folder))

@@ -23,7 +23,7 @@ from pose_diffusion.tuning import sampling
 def train_trial(settings: dict[str, Any], lifters: Any, side_by_side: int) -> None:
     """Trains as jobs/train.py does, in the trial's folder, and reports each epoch to Tune. The trial itself takes no CPU."""
     config = loading.from_yaml(settings["config"])
-    if config.train.denoiser_epochs and not config.train.lifter:
+    if config.model.family == "published" and config.train.denoiser_epochs and not config.train.lifter:
         (lifter,) = ray.get(lifters.wanted.remote(settings["config"]))
         config = config.model_copy(update={"train": config.train.model_copy(update={"lifter": ray.get(lifter)})})
     train(config, callbacks=[TuneReportCallback()], side_by_side=side_by_side, quiet=True)

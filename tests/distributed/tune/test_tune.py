@@ -27,6 +27,7 @@ from pose_diffusion.tuning import space as spaces
 from pose_diffusion.tuning.search import Search
 from pose_diffusion.tuning.trials import Journal
 from tests.data.poses import sequence, write_folder
+from tests.distributed.infer.video_archives import write_video_bundle
 from tests.distributed.runs import history
 from tests.waiting import wait_for
 
@@ -233,11 +234,16 @@ class TestBadInput:
     def test_a_search_needs_subjects_held_out(self, folder, tmp_path):
         assert "key 'train.holdout_subjects'" in self.refused(folder, tmp_path, RATES, {"holdout_subjects": []})
 
-    def test_a_search_is_not_of_the_video_model(self, folder, tmp_path):
-        config = settings(folder, tmp_path, RATES)
+    def test_sampling_is_not_of_the_video_model(self, folder, tmp_path):
+        config = settings(folder, tmp_path, RATES, mode="sampling")
         config = config.model_copy(update={"model": config.model.model_copy(update={"family": "video"})})
-        with pytest.raises(InputError, match=r"key 'model\.family'"):
+        with pytest.raises(InputError, match=r"key 'tune\.mode': sampling is of the published family"):
             tune(config)
+
+    def test_a_search_of_sampling_needs_a_bundle_of_the_published_family(self, folder, tmp_path):
+        space = {"diffusion.count": {"choice": [1, 2]}}
+        video = write_video_bundle(tmp_path / "video")
+        assert "a bundle of the video family" in self.refused(folder, tmp_path / "out", space, mode="sampling", bundle=video)
 
     def test_held_out_subjects_must_be_there(self, folder, tmp_path):
         assert "no subject 'S7'" in self.refused(folder, tmp_path, RATES, {"holdout_subjects": ["S7"]})
