@@ -14,9 +14,10 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.inference.bundle import Bundle, load_bundle, load_published, save_bundle
 from pose_diffusion.inference.bundle_folder import content_hash
+from pose_diffusion.inference.clip_lifting import lift_clips
 from pose_diffusion.inference.video_bundle import VideoBundle, load_video_bundle, save_video_bundle
 from pose_diffusion.training.bundles import given_lifter
-from tests.inference.videos import MODEL, random_network
+from tests.inference.videos import MODEL, random_network, video
 
 SIZE = (1920, 1080)
 
@@ -155,3 +156,27 @@ def test_frames_without_a_person_are_nan_and_one_frame_is_enough(saved: Path, pi
 def test_options_that_make_no_sense_are_refused(saved: Path, pixels: np.ndarray, options: dict, message: str) -> None:
     with pytest.raises(InputError, match=message):
         load_video_bundle(str(saved)).lift_keypoints(pixels, SIZE, **options)
+
+
+@pytest.fixture(scope="module")
+def long_clips(tmp_path_factory: pytest.TempPathFactory) -> VideoBundle:
+    """A bundle of clips of up to 81 frames."""
+    folder = str(tmp_path_factory.mktemp("long"))
+    save_video_bundle(folder, MODEL.model_copy(update={"frames": 81}), random_network().state_dict())
+    return load_video_bundle(folder)
+
+
+@pytest.mark.parametrize("rate", [25.0, 60.0])
+@pytest.mark.parametrize("count", [1, 9, 27, 81])
+def test_one_file_of_weights_lifts_clips_of_any_length_and_rate(long_clips: VideoBundle, count: int, rate: float) -> None:
+    """Frames are told by their times: each fifth frame at a rate is as each frame at a fifth of it."""
+    rows = video(count)
+    found, sparse = (
+        lift_clips(long_clips.network, rows.mixture, rows.intrinsic, rows.sequence, step * rows.frame, step * rate, 81)
+        for step in (1, 5)
+    )
+    assert found.shape == (count, 17, 3) and bool(found.isfinite().all())
+    torch.testing.assert_close(sparse, found, atol=1e-5, rtol=0)
+    if count > 1:
+        other = lift_clips(long_clips.network, rows.mixture, rows.intrinsic, rows.sequence, rows.frame, 85 - rate, 81)
+        assert (other - found).abs().max() > 1e-3

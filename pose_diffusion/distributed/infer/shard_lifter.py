@@ -27,7 +27,7 @@ from pose_diffusion.data.manifest import Selection, ShardFile
 from pose_diffusion.data.recording import Recording
 from pose_diffusion.distributed.infer.estimators import COLUMNS, ClipEstimator, Estimator, FrameEstimator, ShardInput
 from pose_diffusion.distributed.infer.halos import Halo, Neighbour
-from pose_diffusion.distributed.infer.shard_rows import row_frames, row_sequences, row_up
+from pose_diffusion.distributed.infer.shard_rows import check_image_sizes, row_frames, row_sequences, row_up
 from pose_diffusion.errors import InputError, StorageError
 from pose_diffusion.geometry import smoothing
 from pose_diffusion.geometry.camera import Camera
@@ -164,7 +164,7 @@ class ShardLifter:
             return Outcome(file.path, count, lost=_reason(output, error), full=is_storage_full(error))
 
     def _read(self, file: ShardFile) -> pa.Table:
-        """The selected rows. Raises InputError unless the file is what the manifest says."""
+        """The selected rows. Raises InputError unless the file and its images are what the manifest says."""
         task, path = self.task, self.task.source(file)
         content = retry(lambda: storage.read_bytes(path), task.infer.retries)
         table = shards.read(path, kernels=task.kernels, content=content)
@@ -173,7 +173,9 @@ class ShardLifter:
         # Last, because a bad row is the better message.
         if hashlib.sha256(content).hexdigest() != file.sha256:
             raise InputError(f"{path}: its SHA-256 is not the manifest's: changed since it was prepared")
-        return shards.select(table, task.selection)
+        rows = shards.select(table, task.selection)
+        check_image_sizes(rows, task.cameras, path)
+        return rows
 
     def _neighbours(self, neighbours: Sequence[Neighbour]) -> tuple[pa.Table, ...]:
         """The selected rows of neighbouring files. Where bad shards are skipped, a bad one ends what clips can see."""

@@ -12,9 +12,12 @@ from torch import Tensor
 
 from pose_diffusion.data import shards
 from pose_diffusion.data.recording import SOURCES
+from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.geometry.person_view import assumed_intrinsic
 from pose_diffusion.runtime import keyed_random
+
+_SAME_SIZE = 0.01  # share of a side that image sizes may differ by
 
 
 def row_keys(rows: pa.Table, seed: int) -> Tensor:
@@ -25,6 +28,22 @@ def row_keys(rows: pa.Table, seed: int) -> Tensor:
     )
     sequence = names.repeat_interleave(torch.tensor([span.rows for span in spans], dtype=torch.int64))
     return keyed_random.mix(sequence, row_frames(rows))
+
+
+def check_image_sizes(rows: pa.Table, cameras: Mapping[str, Camera], where: str) -> None:
+    """Raises InputError where poses stand in images of another size than their camera's, whose intrinsics then say nothing."""
+    start = 0
+    for span in shards.spans_of(rows):
+        name = f"{span.subject}/{span.camera}"
+        if camera := cameras.get(name):
+            size = [rows[side][start].as_py() for side in ("width", "height")]
+            # Human3.6M's images of 1000 x 1000 and of 1000 x 1002 pixels pass for each other.
+            if any(abs(one - other) > _SAME_SIZE * other for one, other in zip(size, (camera.width, camera.height), strict=True)):
+                raise InputError(
+                    f"{where}: row {start}: an image of {size[0]} x {size[1]} pixels, but camera '{name}' in the manifest is of "
+                    f"{camera.width} x {camera.height}: prepare with the intrinsics of these images, or without a camera"
+                )
+        start += span.rows
 
 
 def row_intrinsics(rows: pa.Table, cameras: Mapping[str, Camera]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,17 @@ def test_known_cameras_are_used_and_give_roots(bundle: str, tmp_path: Path) -> N
     np.testing.assert_allclose(known[71:], assumed[71:], atol=1e-5)
     roots = predicted(tmp_path / "known" / "out", "root_3d")
     assert np.isfinite(roots[:71]).all() and np.isnan(roots[71:]).all()
+
+
+@pytest.mark.parametrize("family", ["published", "video"])
+def test_intrinsics_of_another_image_size_are_refused_in_one_line(bundle: str, tmp_path: Path, family: str) -> None:
+    camera = replace(h36m_cameras()["S9"]["54138969"], width=1920, height=1080)
+    chosen = bundle if family == "video" else write_bundle(tmp_path / "bundle")
+    (outcome,) = lift(chosen, tmp_path, write_cut(tmp_path, []), {"S11/c1": camera})
+    assert outcome.bad.endswith(
+        "part-00000.parquet: row 71: an image of 1000 x 1000 pixels, but camera 'S11/c1' in the manifest is of 1920 x 1080: "
+        "prepare with the intrinsics of these images, or without a camera"
+    )
 
 
 def test_predictions_say_how_the_person_was_recorded(bundle: str, tmp_path: Path) -> None:
