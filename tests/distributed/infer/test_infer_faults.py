@@ -26,6 +26,7 @@ from pose_diffusion.errors import InputError, RunError
 from tests.data.poses import rewrite, with_mixture
 from tests.distributed.archives import hashes, keys, settings, write_archive, write_bundle
 from tests.distributed.broken import Deadly
+from tests.distributed.infer.video_archives import predicted, write_long_sequence, write_video_bundle
 from tests.distributed.refusing import REFUSALS, Proxy
 from tests.waiting import wait_for
 
@@ -169,6 +170,24 @@ def nine(bundle: str, ray_session: None, tmp_path_factory: pytest.TempPathFactor
     return archive, output
 
 
+@pytest.fixture(scope="module")
+def video_bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_video_bundle(tmp_path_factory.mktemp("video"))
+
+
+def test_a_killed_actor_costs_the_video_family_nothing(video_bundle: str, ray_session: None, tmp_path: Path) -> None:
+    """Its clips reach into the files beside the one over which the actor dies."""
+    write_long_sequence(tmp_path / "archive", files=7, rows=15)
+    write_long_sequence(tmp_path / "whole", files=1, rows=105)
+    with actors(Deadly):
+        infer(settings(video_bundle, tmp_path / "archive", tmp_path / "out"))
+    assert (tmp_path / "out.died").exists()
+    assert len(hashes(tmp_path / "out")) == 7
+    assert keys(tmp_path / "out") == [("S9", "Walking", "c1", frame) for frame in range(105)]
+    infer(settings(video_bundle, tmp_path / "whole", tmp_path / "expected"))
+    np.testing.assert_allclose(predicted(tmp_path / "out"), predicted(tmp_path / "expected"), atol=1e-5)
+
+
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_actor_costs_nothing(bundle: str, nine: tuple[Path, Path], tmp_path: Path, workers: int) -> None:
     archive, undisturbed = nine
@@ -269,11 +288,31 @@ def undisturbed(bundle: str, slow_archive: Path, tmp_path_factory: pytest.TempPa
     return folder
 
 
+@pytest.fixture(scope="module")
+def undisturbed_video(video_bundle: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, Path]:
+    """Bundle, archive and output of a run of the video family, one sequence in 16 files."""
+    folder = tmp_path_factory.mktemp("video")
+    write_long_sequence(folder / "archive", files=16, rows=1000)
+    process = job(video_bundle, folder / "archive", folder / "out")
+    assert process.wait(300) == 0, process.stdout.read()
+    return video_bundle, folder / "archive", folder / "out"
+
+
+@pytest.fixture
+def whole(request: pytest.FixtureRequest) -> tuple[str, Path, Path]:
+    """Bundle, archive and output of an undisturbed run of the family that the test asks for."""
+    if request.param == "video":
+        return request.getfixturevalue("undisturbed_video")
+    return tuple(request.getfixturevalue(name) for name in ("bundle", "slow_archive", "undisturbed"))  # type: ignore[return-value]
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("whole", ["published", "video"], indirect=True)
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_killed_driver_leaves_a_run_that_goes_on(
-    bundle: str, slow_archive: Path, undisturbed: Path, tmp_path: Path, sign: signal.Signals
+    whole: tuple[str, Path, Path], tmp_path: Path, sign: signal.Signals
 ) -> None:
+    bundle, slow_archive, undisturbed = whole
     process = job(bundle, slow_archive, tmp_path / "out")
     wait_for(lambda: len(hashes(tmp_path / "out")) >= 2, "two shards")
     process.send_signal(sign)
@@ -327,7 +366,9 @@ if failed:
 
 
 @pytest.mark.slow
-def test_a_lost_node_costs_nothing(bundle: str, slow_archive: Path, undisturbed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", ["published", "video"], indirect=True)
+def test_a_lost_node_costs_nothing(whole: tuple[str, Path, Path], tmp_path: Path) -> None:
+    bundle, slow_archive, undisturbed = whole
     process = start(
         "-c", NODE, bundle, str(slow_archive), str(tmp_path / "out"),
         RAY_health_check_period_ms="1000", RAY_health_check_failure_threshold="3", RAY_AUTH_MODE="disabled",

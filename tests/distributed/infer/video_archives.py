@@ -46,6 +46,13 @@ def write_cut(folder: Path, cuts: Sequence[int], cameras: dict[str, dict] | None
     return write_folder(folder, files, cameras)
 
 
+def write_long_sequence(folder: Path, files: int, rows: int) -> Manifest:
+    """One sequence in so many files of so many rows each."""
+    whole = sequence("S9", "Walking", rows=files * rows)
+    parts = (part(whole, slice(number * rows, (number + 1) * rows)) for number in range(files))
+    return write_folder(folder, {f"split=test/part-{number:05d}.parquet": [one] for number, one in enumerate(parts)})
+
+
 def part(whole: PoseSequence, rows: slice) -> PoseSequence:
     assert whole.pose_3d is not None and whole.root_3d is not None
     kept = {"frame": whole.frame[rows], "mixture": whole.mixture[rows]}
