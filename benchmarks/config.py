@@ -9,12 +9,12 @@ from pydantic import Field, model_validator
 from pose_diffusion.config import Config
 from pose_diffusion.config.section import Count, Location, Positive, Precision, Section
 
-Part = Literal["network", "reading", "scaling", "jobs", "mixtures"]
+Part = Literal["network", "reading", "scaling", "jobs", "mixtures", "families"]
 
 
 class BenchConfig(Section):
     parts: Annotated[list[Part], Field(min_length=1)] = ["network", "reading", "scaling", "jobs", "mixtures"]
-    """What to measure: networks alone, shards read, more workers, whole jobs, mixtures fitted to heatmaps."""
+    """What to measure: networks alone, shards read, more workers, whole jobs, mixtures of heatmaps, or both model families."""
     output: Location = ""
     """JSON file of the figures, local or s3://; empty prints the table alone."""
     compare: list[Location] = []
@@ -41,6 +41,8 @@ class BenchConfig(Section):
     """Rows of the shards that the reading part writes and reads; data.shards, where given, is read instead."""
     s3: Location = ""
     """s3://bucket/folder for the reading part's shards; empty starts moto's S3 server here, if it is installed."""
+    families: list[Location] = ["configs/video_small.yaml", "configs/video_base.yaml"]
+    """Configs whose video models the families part sets beside the published model of the sizes under model."""
     heatmaps: Count = 100
     """Random heatmaps that the mixtures part fits."""
     folder: Location = ""

@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from pose_diffusion.config import DiffusionConfig, ModelConfig
+from pose_diffusion.data.clips import ClipIndex
 from pose_diffusion.geometry.metrics import centre
+from pose_diffusion.geometry.person_view import CONTEXT
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.models.published.networks import Networks
+from pose_diffusion.models.video.network import VideoNetwork
 
 _ROWS = 64
 
@@ -52,6 +56,23 @@ def sampler(model: ModelConfig, diffusion: DiffusionConfig, flips: bool) -> floa
 
     with torch.no_grad():
         return count(sample) / _ROWS * (2 if flips else 1)
+
+
+def clip(model: ModelConfig, frames: int, mixture: int = 1) -> float:
+    """A pass of the video network, for one frame of a clip of so many. mixture: kernels of a joint."""
+    network = VideoNetwork(model).eval()
+    kernels, context = torch.rand(1, frames, 17, mixture, 5), torch.zeros(1, frames, CONTEXT)
+    time = torch.arange(frames)[None] / 30
+    # Only the plain products of attention are counted, not PyTorch's fused ones on a CPU.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+        return count(lambda: network(kernels, context, time)) / frames
+
+
+def clips(model: ModelConfig, rows: int, flips: bool, mixture: int = 1) -> float:
+    """Lifting one frame of a sequence of so many by windows of model.frames that overlap, twice with flips."""
+    windows, _ = ClipIndex(torch.zeros(rows), torch.arange(rows), 30.0).windows(model.frames)
+    length = windows.valid.shape[1]
+    return clip(model, length, mixture) * int(windows.valid.sum()) / rows * (2 if flips else 1)
 
 
 def _network(name: str, model: ModelConfig) -> Lifter | Denoiser:

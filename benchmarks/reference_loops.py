@@ -10,13 +10,16 @@ import torch
 
 from benchmarks.memory import memory_mib
 from benchmarks.timing import matmul_peak
-from pose_diffusion.config import Config
+from pose_diffusion.config import Config, ModelConfig
 from pose_diffusion.data import mixture as mixtures
+from pose_diffusion.geometry.person_view import assumed_intrinsic
+from pose_diffusion.inference.clip_lifting import lift_clips
 from pose_diffusion.inference.lifting import lift
 from pose_diffusion.inference.options import SamplingOptions
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.graformer import Lifter
 from pose_diffusion.models.published.networks import Networks
+from pose_diffusion.models.video.network import VideoNetwork
 from pose_diffusion.training.state import TrainState, cpu_weights
 from pose_diffusion.training.trainer import Trainer
 
@@ -83,11 +86,37 @@ def lifting(config: Config, device: torch.device) -> Callable[[], int]:
     return call
 
 
+def lifting_clips(config: Config, device: torch.device) -> Callable[[], int]:
+    """A call that lifts a sequence by a video network of the config's size with random weights, and returns its frames."""
+    torch.manual_seed(0)
+    network = VideoNetwork(config.model).to(device).eval().requires_grad_(False)
+    rows = video_rows(config.model, device)
+    mixture = poses(rows)[0].to(device)
+    intrinsic = torch.from_numpy(assumed_intrinsic(1920, 1080)).to(device).expand(rows, 9)
+    sequence, frame = torch.zeros(rows, dtype=torch.int64), torch.arange(rows)
+    infer = config.infer
+
+    def call() -> int:
+        with torch.autocast(device.type, torch.bfloat16, enabled=infer.precision == "bf16"):
+            lift_clips(
+                network, mixture, intrinsic, sequence, frame, 30.0, config.model.frames, infer.flips, infer.batch or None
+            )
+        return rows
+
+    return call
+
+
+def video_rows(model: ModelConfig, device: torch.device) -> int:
+    """Frames of the sequence that `lifting_clips` lifts: many windows, as a shard has."""
+    return (8 if device.type == "cpu" else 256) * model.frames
+
+
 def run(kind: str, config: Config, device: torch.device, seconds: float) -> Rate:
     """The rate of a bare loop ('training', 'lifting' or 'peak': the matmul peak in GFLOP/s) in this process."""
     if kind == "peak":
         return Rate(matmul_peak(config.train.precision, seconds, device), memory_mib())
-    call = {"training": training, "lifting": lifting}[kind](config, device)
+    loops = {"training": training, "lifting": lifting_clips if config.model.family == "video" else lifting}
+    call = loops[kind](config, device)
     # A GPU is waited for now and then: jobs let its work queue too, and it records what repeats in its first calls.
     at_once = 8 if device.type == "cuda" else 1
 

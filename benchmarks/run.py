@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,8 +12,9 @@ from typing import Any
 import ray
 import torch
 
-from benchmarks import flops, jobs, mixtures, networks, reading, reference_loops, results
+from benchmarks import families, flops, jobs, mixtures, networks, reading, results
 from benchmarks.config import BenchmarkConfig
+from benchmarks.processes import run_together, worker_counts
 from benchmarks.reference_loops import Rate
 from benchmarks.results import Entry
 from pose_diffusion import storage
@@ -40,7 +40,7 @@ def bench(config: BenchmarkConfig) -> dict[str, Any]:
         found += networks.measure(config, device)
     if "mixtures" in settings.parts:
         found += mixtures.measure(settings.heatmaps, device.type)
-    if {"reading", "scaling", "jobs"} & set(settings.parts):
+    if {"reading", "scaling", "jobs", "families"} & set(settings.parts):
         with _folder(settings.folder) as folder, contextlib.ExitStack() as servers:
             place = reading.s3_place(settings, servers) if "reading" in settings.parts else None
             with ray_cluster(config, dashboard=True):
@@ -50,6 +50,8 @@ def bench(config: BenchmarkConfig) -> dict[str, Any]:
                 if {"scaling", "jobs"} & set(settings.parts):
                     scaling, rates = _scaling(config, device)
                     found += scaling
+                if "families" in settings.parts:
+                    found += families.measure(config, device)
                 if "jobs" in settings.parts:
                     found += jobs.measure(config, folder, device, rates)
     made = results.report(found, described, {name: getattr(config, name).model_dump(mode="json") for name in _SETTINGS})
@@ -59,14 +61,6 @@ def bench(config: BenchmarkConfig) -> dict[str, Any]:
 
 
 _SETTINGS = ("bench", "model", "diffusion", "train", "infer")
-
-
-def worker_counts(config: BenchmarkConfig, device: torch.device) -> list[int]:
-    """bench.workers, or 1, 2, 4, ... up to the machine's processors of the kind."""
-    if config.bench.workers:
-        return sorted(set(config.bench.workers))
-    most = torch.cuda.device_count() if device.type == "cuda" else max(1, (os.cpu_count() or 1) // config.bench.threads)
-    return sorted({2**power for power in range(most.bit_length()) if 2**power <= most} | {most})
 
 
 def _scaling(config: BenchmarkConfig, device: torch.device) -> tuple[list[Entry], dict[tuple[str, int], Rate]]:
@@ -79,7 +73,7 @@ def _scaling(config: BenchmarkConfig, device: torch.device) -> tuple[list[Entry]
     rates: dict[tuple[str, int], Rate] = {}
     for count in worker_counts(config, device):
         for kind, precision in (("training", config.train.precision), ("lifting", config.infer.precision)):
-            peak, rates[kind, count] = _together(kind, count, config, device, precision)
+            peak, rates[kind, count] = run_together(kind, count, config, device, precision)
             rate = rates[kind, count]
             gflops = rate.a_second * work[kind] / 1e9
             first = rates[kind, min(key[1] for key in rates if key[0] == kind)]
@@ -98,42 +92,6 @@ def _scaling(config: BenchmarkConfig, device: torch.device) -> tuple[list[Entry]
             )
             log.info("bench: %s: %.0f %s", found[-1].name, rate.a_second, _BARE[kind])
     return found, rates
-
-
-def _together(kind: str, count: int, config: BenchmarkConfig, device: torch.device, precision: str) -> tuple[float, Rate]:
-    """The matmul peak in GFLOP/s, then the loop, in `count` processes at the same time: rates summed, the largest memory."""
-    train = config.train.model_copy(update={"workers": count, "precision": precision})
-    with_workers = config.model_copy(update={"train": train})
-    processes: list[Any] = [
-        ray.remote(num_cpus=0, num_gpus=1 if device.type == "cuda" else 0)(_Process).remote(config.bench.threads)
-        for _ in range(count)
-    ]
-    ray.get([process.ready.remote() for process in processes])
-    seconds = max(config.bench.seconds, 1.0)
-    peak, rate = (
-        _sum(ray.get([process.run.remote(one, with_workers, device.type, seconds) for process in processes]))
-        for one in ("peak", kind)
-    )
-    for process in processes:
-        ray.kill(process)
-    return peak.a_second, rate
-
-
-def _sum(rates: list[Rate]) -> Rate:
-    return Rate(sum(rate.a_second for rate in rates), max(rate.memory_mib for rate in rates))
-
-
-class _Process:
-    """A worker as the jobs have them."""
-
-    def __init__(self, threads: int):
-        self.threads = threads
-
-    def ready(self) -> None: ...
-
-    def run(self, kind: str, config: BenchmarkConfig, device: str, seconds: float) -> Rate:
-        configure_runtime(self.threads, (config.infer if kind == "lifting" else config.train).precision == "tf32")
-        return reference_loops.run(kind, config, torch.device(device), seconds)
 
 
 def _device(config: BenchmarkConfig) -> torch.device:

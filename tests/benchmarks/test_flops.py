@@ -49,3 +49,17 @@ def test_the_published_size_does_as_much_as_the_docs_say():
     model = ModelConfig()
     assert flops.forward("denoiser", model) == pytest.approx(104e6, rel=0.03)
     assert flops.forward("lifter", model) == pytest.approx(24.8e6, rel=0.01)
+
+
+def test_a_video_network_does_as_much_as_the_docs_say():
+    model = ModelConfig(family="video", width=128, layers=2, heads=4)
+    assert flops.clip(model, 27) == pytest.approx(19.2e6, rel=0.01)
+    assert flops.clip(model, 81) == pytest.approx(20.1e6, rel=0.01)
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_windows_that_overlap_by_half_do_nearly_everything_twice(flips):
+    model = ModelConfig(family="video", width=8, layers=1, heads=2, frames=9)
+    once = flops.clip(model, 9) * (2 if flips else 1)
+    assert flops.clips(model, 9, flips) == once
+    assert 1.9 * once < flops.clips(model, 900, flips) < 2.3 * once  # a stride of 4 for 9 frames

@@ -53,6 +53,15 @@ def test_bare_loops_run_in_as_many_processes_as_asked(ray_session, counts):
     assert all(entry["memory_mib"] > 10 for entry in found.values())
 
 
+def test_both_families_are_held_against_the_peak_of_the_same_run(ray_session, tmp_path):
+    (tmp_path / "tiny.yaml").write_text("model: {family: video, width: 8, layers: 1, heads: 2, frames: 9}")
+    found = bench(settings("bench.parts=[families]", f"bench.families=[{tmp_path}/tiny.yaml]"))["entries"]
+    assert [entry["name"] for entry in found] == [
+        "published 8 x 1, float32, 1 processes", "tiny 8 x 1, 9 frames, float32, 1 processes"
+    ]  # fmt: skip
+    assert all(entry["value"] > 0 and 0 < entry["share"] < 1 for entry in found)
+
+
 @pytest.mark.slow
 def test_jobs_are_held_against_the_bare_loops(ray_session, tmp_path):
     found = named(bench(settings("bench.parts=[jobs]", f"bench.folder={tmp_path}/work")))

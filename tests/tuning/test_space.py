@@ -146,14 +146,22 @@ VIDEO = {"model": {"family": "video"}}
 
 
 def test_the_video_models_own_keys_can_be_searched_with_it():
-    space = {"video.bone_loss": {"choice": [0, 1]}, "model.width": {"choice": [32, 64]}, "train.optimiser": {"choice": ["adam"]}}
+    space = {
+        "video.bone_loss": {"choice": [0, 1]},
+        "model.width": {"choice": [32, 64]},
+        "train.optimiser": {"choice": ["adam"]},
+    }
     assert parse(space, **VIDEO).size == 4
 
 
 @pytest.mark.parametrize(
     ("space", "sections", "message"),
     [
-        ({"video.bone_loss": {"choice": [0, 1]}}, {}, "'video.bone_loss' does not change training, expected a key of data, model"),
+        (
+            {"video.bone_loss": {"choice": [0, 1]}},
+            {},
+            "'video.bone_loss' does not change training, expected a key of data, model",
+        ),
         ({"diffusion.steps": {"choice": [20]}}, VIDEO, "'diffusion.steps' does not change training, expected a key of data"),
         ({"train.loss": {"choice": ["distance"]}}, VIDEO, "'train.loss' is of the published family, and model.family is video"),
         ({"train.epochs": {"choice": [2, 3]}}, VIDEO, "'train.epochs' must be the same for all trials"),

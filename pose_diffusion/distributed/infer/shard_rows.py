@@ -38,7 +38,9 @@ def check_image_sizes(rows: pa.Table, cameras: Mapping[str, Camera], where: str)
         if camera := cameras.get(name):
             size = [rows[side][start].as_py() for side in ("width", "height")]
             # Human3.6M's images of 1000 x 1000 and of 1000 x 1002 pixels pass for each other.
-            if any(abs(one - other) > _SAME_SIZE * other for one, other in zip(size, (camera.width, camera.height), strict=True)):
+            if any(
+                abs(one - other) > _SAME_SIZE * other for one, other in zip(size, (camera.width, camera.height), strict=True)
+            ):
                 raise InputError(
                     f"{where}: row {start}: an image of {size[0]} x {size[1]} pixels, but camera '{name}' in the manifest is of "
                     f"{camera.width} x {camera.height}: prepare with the intrinsics of these images, or without a camera"

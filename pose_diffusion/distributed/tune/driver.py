@@ -46,7 +46,9 @@ def tune(config: Config) -> Search:
     if not config.train.holdout_subjects:
         raise InputError("key 'train.holdout_subjects': trials are judged on held-out subjects, got none")
     if config.model.family == "video" and config.tune.mode == "sampling":
-        raise InputError("key 'tune.mode': sampling is of the published family, the video model has no diffusion; take training")
+        raise InputError(
+            "key 'tune.mode': sampling is of the published family, the video model has no diffusion; take training"
+        )
     if config.tune.mode == "sampling":
         bundle, manifest, holdout = _sampling_inputs(config)
         config = config.model_copy(update={"model": bundle.model, "diffusion": bundle.diffusion})

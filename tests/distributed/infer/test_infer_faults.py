@@ -309,9 +309,7 @@ def whole(request: pytest.FixtureRequest) -> tuple[str, Path, Path]:
 @pytest.mark.slow
 @pytest.mark.parametrize("whole", ["published", "video"], indirect=True)
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_a_killed_driver_leaves_a_run_that_goes_on(
-    whole: tuple[str, Path, Path], tmp_path: Path, sign: signal.Signals
-) -> None:
+def test_a_killed_driver_leaves_a_run_that_goes_on(whole: tuple[str, Path, Path], tmp_path: Path, sign: signal.Signals) -> None:
     bundle, slow_archive, undisturbed = whole
     process = job(bundle, slow_archive, tmp_path / "out")
     wait_for(lambda: len(hashes(tmp_path / "out")) >= 2, "two shards")
