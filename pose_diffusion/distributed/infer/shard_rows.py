@@ -36,13 +36,11 @@ def check_image_sizes(rows: pa.Table, cameras: Mapping[str, Camera], where: str)
     for span in shards.spans_of(rows):
         name = f"{span.subject}/{span.camera}"
         if camera := cameras.get(name):
-            size = [rows[side][start].as_py() for side in ("width", "height")]
+            width, height = (rows[side][start].as_py() for side in ("width", "height"))
             # Human3.6M's images of 1000 x 1000 and of 1000 x 1002 pixels pass for each other.
-            if any(
-                abs(one - other) > _SAME_SIZE * other for one, other in zip(size, (camera.width, camera.height), strict=True)
-            ):
+            if max(abs(width / camera.width - 1), abs(height / camera.height - 1)) > _SAME_SIZE:
                 raise InputError(
-                    f"{where}: row {start}: an image of {size[0]} x {size[1]} pixels, but camera '{name}' in the manifest is of "
+                    f"{where}: row {start}: an image of {width} x {height} pixels, but camera '{name}' in the manifest is of "
                     f"{camera.width} x {camera.height}: prepare with the intrinsics of these images, or without a camera"
                 )
         start += span.rows

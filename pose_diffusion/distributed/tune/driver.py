@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 
 # Settings of the search that may change when it goes on.
 _NOT_IDENTITY = {
-    "output", "bundle", "space", "trials", "minutes", "concurrent", "final_lifter_epochs", "final_denoiser_epochs", "final_epochs"
+    "output", "bundle", "space", "trials", "minutes", "concurrent",
+    "final_lifter_epochs", "final_denoiser_epochs", "final_epochs",
 }  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def tune(config: Config) -> Search:
         raise InputError("key 'train.holdout_subjects': trials are judged on held-out subjects, got none")
     if config.model.family == "video" and config.tune.mode == "sampling":
         raise InputError(
-            "key 'tune.mode': sampling is of the published family, the video model has no diffusion; take training"
+            "key 'tune.mode': sampling is of the published family, the video model has no diffusion: take training"
         )
     if config.tune.mode == "sampling":
         bundle, manifest, holdout = _sampling_inputs(config)
