@@ -144,7 +144,7 @@ def _jitter(total: ReportStats, jitter: Mapping[Key, JitterSums]) -> dict | None
     (rate,) = total.frame_rates if len(total.frame_rates) == 1 else (None,)
     if rate is None or not jitter:
         return None
-    moved = sum(sums.both(rate) for sums in jitter.values())
+    moved = np.sum([sums.both(rate) for sums in jitter.values()], axis=0)
     names = ("mpjve_mm_s", "acceleration_mm_s2")
     return {
         "frame_rate": rate,
