@@ -18,6 +18,7 @@ from pose_diffusion.distributed.infer.shard_lifter import Outcome, ShardLifter, 
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera, h36m_cameras
 from pose_diffusion.geometry.person_view import assumed_intrinsic
+from pose_diffusion.inference.bundle_folder import content_hash
 from pose_diffusion.inference.clip_lifting import lift_clips
 from tests.distributed.infer.video_archives import predicted, sequences, write_cut, write_video_bundle
 from tests.inference.videos import MODEL, random_network
@@ -39,7 +40,7 @@ def lift(
     **infer: object,
 ) -> list[Outcome]:
     settings = InferConfig(bundle=bundle, input=str(folder), output=str(folder / "out"), **infer)
-    task = Task(settings, selection, manifest.kernels, cameras or {}, False, "run", "cpu", 1, rate=25.0)
+    task = Task(settings, selection, manifest.kernels, cameras or {}, False, "run", content_hash(bundle), "cpu", 1, rate=25.0)
     lifter = ShardLifter(task)
     files = selection.files(manifest)
     return [lifter.lift(file, halo) for file, halo in zip(files, halos(files, selection, MODEL.frames), strict=True)]
