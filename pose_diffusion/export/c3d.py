@@ -6,6 +6,7 @@ the camera, (x, z, -y) of the camera frame; POINT:X_SCREEN and Y_SCREEN say so. 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 
 import c3d
@@ -25,7 +26,8 @@ def write(config: ExportConfig, tracks: Iterable[PoseTrack]) -> list[str]:
     """A file for each sequence; see `TrackPaths`."""
     paths = TrackPaths(config.output, ".c3d")
     for track in tracks:
-        with storage.publish(paths.add(track)) as temporary, temporary.open("wb") as file:
+        with storage.publish(paths.add(track)) as temporary, temporary.open("wb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a file without analogue channels, which these are
             _writer(track, config).write(file)
     return paths.taken
 

@@ -47,8 +47,8 @@ class PoseTrack:
         if count > _MOST_FRAMES + _MOST_GAPS * len(self.frame):
             name = " / ".join(filter(None, (self.subject, self.action, self.camera)))
             raise InputError(
-                f"{name}: {len(self.frame)} poses over {count} frames, so no video, and bvh, trc and c3d need time to run evenly; "
-                "choose csv or videopose3d"
+                f"{name}: {len(self.frame)} poses over {count} frames, so no video, and bvh, trc and c3d need "
+                "time to run evenly; choose csv or videopose3d"
             )
         return np.arange(self.frame[0], self.frame[-1] + 1, step)
 

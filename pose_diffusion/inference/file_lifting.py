@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 class LiftedFile:
     """Everything that a file or folder holds, in 3D."""
 
+    path: str
+    """Of the input."""
     recordings: tuple[LiftedRecording, ...]
     """In the order of the input; at least one."""
     found: str
@@ -92,7 +94,7 @@ def lift_file(
     from pose_diffusion.config import loading
 
     values: dict[str, dict[str, Any]] = {name: dict(section) for name, section in sections.items()}
-    given = {
+    given: dict[str, dict[str, Any]] = {
         "lift": {"input": path, "image_size": None if image_size is None else list(image_size), "person": person},
         "infer": {"fps": fps, "field_of_view": field_of_view, "bundle": bundle, "device": device},
     }
@@ -113,7 +115,6 @@ def lift_files(config: Config) -> LiftedFile:
     except ImageSizeUnknown as error:
         raise InputError(f"{error.where}: nothing says how large the images are; {lift_input.ADD_SIZE}") from None
     found = summary(source, tool)
-    log.info("lift: %s", found)
     clips = lift_input.chosen_people(source.sequences, config.lift.person, config.lift.input)
     model = load_bundle(infer.bundle, _device(infer))
     configure_runtime(infer.threads or torch.get_num_threads(), infer.precision == "tf32")
@@ -124,6 +125,7 @@ def lift_files(config: Config) -> LiftedFile:
     if not recordings:
         raise InputError(f"{config.lift.input}: nothing could be lifted; the first of {len(skipped)}: {skipped[0]}")
     return LiftedFile(
+        path=config.lift.input.rstrip("/"),
         recordings=recordings,
         found=found,
         skipped=(*source.skipped, *skipped),
@@ -187,7 +189,7 @@ class _Lifter:
         seen = np.ones(sequence.mixture.shape[:2], bool) if sequence.confidence is None else sequence.confidence > 0
         assert found.root_3d is not None  # there is a camera, stated or assumed
         return LiftedPerson(
-            name=sequence.subject,
+            name=sequence.subject or "person 0",
             frame=sequence.frame.astype(np.int64),
             pose_2d=to_pixels(found.pose_2d.numpy(), sequence.width, sequence.height),
             seen=seen,
@@ -225,7 +227,7 @@ def _lift_all(lifter: _Lifter, clips: Sequence[LazySequence], skip: bool) -> tup
             recordings[key] = replace(recordings[key], people=(*recordings[key].people, person))
             continue
         recordings[key] = LiftedRecording(
-            name=" / ".join(filter(None, key[:3])),
+            name=" / ".join(filter(None, (sequence.action, sequence.camera))),
             people=(person,),
             width=sequence.width,
             height=sequence.height,

@@ -110,9 +110,7 @@ def lift_sequences(
         raise InputError(f"aggregate '{options.aggregate}' reprojects: give camera or field_of_view, or use mean")
     options = dataclasses.replace(options, reproject=cameras is not None)
     lenses = [None] * len(sequences) if cameras is None else [camera.intrinsic for camera in cameras]
-    return [
-        estimate_frames(networks, sequence, options, lens, seed) for sequence, lens in zip(sequences, lenses, strict=True)
-    ]
+    return [estimate_frames(networks, sequence, options, lens, seed) for sequence, lens in zip(sequences, lenses, strict=True)]
 
 
 def lift_videos(

@@ -15,13 +15,15 @@ from pose_diffusion.errors import InputError
 
 log = logging.getLogger(__name__)
 
-ADD_SIZE = "add --image-size WIDTHxHEIGHT, the video's size in pixels, as --image-size 1920x1080 (Python: image_size=(1920, 1080))"
+ADD_SIZE = (
+    "add --image-size WIDTHxHEIGHT, the video's size in pixels, as --image-size 1920x1080 (Python: image_size=(1920, 1080))"
+)
 ADD_ANGLE = "add --field-of-view DEGREES, the camera's horizontal angle (Python: field_of_view=60)"
 _SHOWN = 20  # names in an error line
 _DETECTORS = (
     "Ultralytics `yolo pose predict model=yolo11n-pose.pt source={video} save_txt=True save_conf=True`",
     "RTMPose `python demo/inferencer_demo.py {video} --pose2d human --pred-out-dir keypoints`",
-    "AlphaPose `python scripts/demo_inference.py --cfg CONFIG --checkpoint WEIGHTS --video {video} --outdir keypoints --pose_track`",
+    "AlphaPose `python scripts/demo_inference.py --cfg CFG --checkpoint WEIGHTS --video {video} --outdir keypoints --pose_track`",
     "OpenPose `openpose.bin --video {video} --write_json keypoints --display 0 --render_pose 0`",
 )
 
@@ -47,7 +49,7 @@ def resolve(config: Config) -> tuple[Config, str]:
 
 
 def chosen_people(clips: Sequence[LazySequence], people: Sequence[str] | None, path: str) -> list[LazySequence]:
-    """The sequences of the people of these names or numbers, of everybody for None. Raises InputError for one who is not there."""
+    """The sequences of the people of these names or numbers, for None of everybody. Raises InputError for one not there."""
     if people is None:
         return list(clips)
     chosen = set[int]()
@@ -69,7 +71,7 @@ def _refuse_video(path: str) -> None:
     name = os.path.basename(video)
     ways = "; ".join(way.format(video=name) for way in _DETECTORS)
     raise InputError(
-        f"{path}: a video, and lift reads keypoints: find them first by one of these, then lift the folder that it writes: {ways}"
+        f"{path}: a video, and lift reads keypoints: find them first by one of these, then lift what it writes: {ways}"
     )
 
 
@@ -80,7 +82,9 @@ def _with_image_size(config: Config) -> Config:
         return config
     section = getattr(config, name)
     if not isinstance(section, ArchiveConfig | HeatmapsConfig | Mmpose3dConfig):
-        raise InputError(f"{config.lift.input}: read as prepare.source={name}, whose image size is known: leave --image-size out")
+        raise InputError(
+            f"{config.lift.input}: read as prepare.source={name}, whose image size is known: leave --image-size out"
+        )
     if section.image_size not in (None, size):
         raise InputError(f"'{name}.image_size' is {section.image_size}, --image-size {size[0]}x{size[1]}: give one of them")
     return config.model_copy(update={name: section.model_copy(update={"image_size": size})})

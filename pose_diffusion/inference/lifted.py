@@ -5,6 +5,7 @@ Joints are Human3.6M's 17 (`geometry.skeleton.JOINTS`). The camera frame is x ri
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +44,8 @@ class LiftedRecording:
     """The people that one camera saw; frame numbers are common to all of them."""
 
     name: str
-    """The recording's name in its input; '' where the input has one recording without a name."""
+    """The recording's name in its input, with its camera's; '' for one without a name. People of a data set, such as S9 and
+    S11, have recordings of one name."""
     people: tuple[LiftedPerson, ...]
     """At least one."""
     width: int
@@ -67,3 +69,8 @@ class LiftedRecording:
     def intrinsic(self) -> np.ndarray:
         """(9,) float64, see `Camera.intrinsic`."""
         return self.camera.intrinsic
+
+    @property
+    def field_of_view(self) -> float:
+        """Of the camera, horizontal, degrees."""
+        return 2 * math.degrees(math.atan(self.width / 2 / self.camera.focal[0]))

@@ -21,8 +21,8 @@ def locate(bundle: str = "") -> str:
     for name in ("model.yaml", _WEIGHTS):
         if not (FOLDER / name).is_file():
             raise InputError(
-                f"{FOLDER}: this installation of pose-diffusion is without the weights of its model ({name}): install the wheel "
-                "again, or name a model (--bundle FOLDER, infer.bundle=FOLDER)"
+                f"{FOLDER}: this installation of pose-diffusion lacks the weights of its model ({name}): install the wheel "
+                "again, or name another model (infer.bundle=FOLDER)"
             )
     return str(FOLDER)
 

@@ -33,7 +33,9 @@ class VideoInput:
 def video_input(infer: InferConfig, manifest: Manifest, description: dict) -> VideoInput:
     """Of a bundle of the video family. Raises InputError for settings that it does not have."""
     check_video_settings(infer)
-    config: Config = loading.from_dict({"model": description["model"]}, where=f"{pretrained.title(infer.bundle)}: {DESCRIPTION}")
+    config: Config = loading.from_dict(
+        {"model": description["model"]}, where=f"{pretrained.title(infer.bundle)}: {DESCRIPTION}"
+    )
     known = manifests.frame_rate(manifest)
     if known is None and infer.fps is None:
         log.warning("infer: %g frames a second are assumed, as the shards do not say: set infer.fps", ASSUMED_RATE)

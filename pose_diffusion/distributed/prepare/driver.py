@@ -15,8 +15,8 @@ from functools import cache, partial
 from pose_diffusion import storage
 from pose_diffusion.config import Config, loading
 from pose_diffusion.config.renamed import first_names
-from pose_diffusion.data import schema, shard_writer, sources
 from pose_diffusion.data import manifest as manifests
+from pose_diffusion.data import schema, shard_writer, sources
 from pose_diffusion.data.manifest import Manifest, ShardFile
 from pose_diffusion.data.plan import PlannedFile, batches, plan
 from pose_diffusion.data.sequence import Source
