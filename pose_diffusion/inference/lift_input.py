@@ -23,7 +23,7 @@ _SHOWN = 20  # names in an error line
 _DETECTORS = (
     "Ultralytics `yolo pose predict model=yolo11n-pose.pt source={video} save_txt=True save_conf=True`",
     "RTMPose `python demo/inferencer_demo.py {video} --pose2d human --pred-out-dir keypoints`",
-    "AlphaPose `python scripts/demo_inference.py --cfg CFG --checkpoint WEIGHTS --video {video} --outdir keypoints --pose_track`",
+    "AlphaPose `python scripts/demo_inference.py --cfg CONFIG --checkpoint WEIGHTS --video {video} --outdir keypoints`",
     "OpenPose `openpose.bin --video {video} --write_json keypoints --display 0 --render_pose 0`",
 )
 

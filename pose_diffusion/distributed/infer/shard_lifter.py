@@ -111,8 +111,8 @@ class ShardLifter:
         bundle = load_bundle(infer.bundle, task.device)
         if bundle.content_hash != task.bundle:  # a machine's own copy of the shipped model may be another version's
             raise InputError(
-                f"{pretrained.title(infer.bundle)}: on {platform.node()} it is not the model that the job started with, or it has "
-                "changed: install one version of pose-diffusion everywhere"
+                f"{pretrained.title(infer.bundle)}: on {platform.node()} it is not the model that the job started with, or "
+                "it has changed: install one version of pose-diffusion everywhere"
             )
         self.estimator: Estimator = (
             ClipEstimator(bundle, infer, task.cameras, task.rate)
