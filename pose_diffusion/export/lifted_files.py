@@ -37,8 +37,7 @@ def output_folder(config: Config) -> str:
     """lift.output, by default beside the input. Raises InputError for a folder that is another input's, or no folder."""
     path, folder = config.lift.input.rstrip("/"), config.lift.output
     if not folder:
-        stem, dot, suffix = path.rpartition(".")
-        folder = (stem if dot and "/" not in suffix and not storage.list_files(path) else path) + _SUFFIX
+        folder = beside(path, is_folder=bool(storage.list_files(path)))
     named = Path(folder).suffix.lstrip(".")
     if named in (*ARRAYS, *FORMATS):
         raise InputError(f"{folder}: -o takes a folder; choose what is written into it by --format {named}")
@@ -46,6 +45,12 @@ def output_folder(config: Config) -> str:
         raise InputError(f"{folder}: is in the input's folder, where it would be read as input: choose another -o")
     _check(folder, path)
     return folder
+
+
+def beside(path: str, is_folder: bool) -> str:
+    """The folder beside an input: its name, of a file without the suffix, and _3d."""
+    stem, dot, suffix = path.rpartition(".")
+    return (stem if dot and "/" not in suffix and not is_folder else path) + _SUFFIX
 
 
 def write(lifted: LiftedFile, config: Config, folder: str) -> list[str]:
