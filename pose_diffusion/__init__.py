@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pose_diffusion.geometry.camera import Camera
     from pose_diffusion.geometry.layouts import LAYOUTS, Layout
     from pose_diffusion.inference.bundle import Bundle, load_bundle
-    from pose_diffusion.inference.file_lifting import LiftedFile, lift_file
+    from pose_diffusion.inference.file_lifting import lift_file
     from pose_diffusion.inference.keypoints import LiftedPoses
-    from pose_diffusion.inference.lifted import LiftedPerson, LiftedRecording
+    from pose_diffusion.inference.lifted import LiftedFile, LiftedPerson, LiftedRecording
     from pose_diffusion.inference.lifting import Lifted
     from pose_diffusion.inference.options import SamplingOptions
     from pose_diffusion.inference.video_bundle import VideoBundle
@@ -60,7 +60,7 @@ _MODULES = {
     "InputError": "errors",
     "Layout": "geometry.layouts",
     "Lifted": "inference.lifting",
-    "LiftedFile": "inference.file_lifting",
+    "LiftedFile": "inference.lifted",
     "LiftedPerson": "inference.lifted",
     "LiftedPoses": "inference.keypoints",
     "LiftedRecording": "inference.lifted",

@@ -27,8 +27,7 @@ import pyarrow.parquet as pq
 
 from pose_diffusion.data.schema import tensor_column
 from pose_diffusion.geometry.skeleton import JOINTS, N_JOINTS
-from pose_diffusion.inference.file_lifting import LiftedFile
-from pose_diffusion.inference.lifted import LiftedPerson, LiftedRecording
+from pose_diffusion.inference.lifted import LiftedFile, LiftedPerson, LiftedRecording
 
 NPZ, PARQUET = "poses.npz", "poses.parquet"
 METADATA = b"pose_diffusion"

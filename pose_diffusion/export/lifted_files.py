@@ -21,7 +21,7 @@ from pose_diffusion.config import Config, ExportConfig
 from pose_diffusion.errors import InputError
 from pose_diffusion.export import FORMATS, lifted_arrays
 from pose_diffusion.export.sequences import PoseTrack
-from pose_diffusion.inference.file_lifting import LiftedFile
+from pose_diffusion.inference.lifted import LiftedFile
 
 NAME = "lift.json"
 _SUFFIX = "_3d"  # of the folder beside the input

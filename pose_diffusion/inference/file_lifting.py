@@ -29,7 +29,7 @@ from pose_diffusion.inference import lift_input
 from pose_diffusion.inference.bundle import Bundle, load_bundle
 from pose_diffusion.inference.clip_lifting import ASSUMED_RATE
 from pose_diffusion.inference.estimation import Estimate
-from pose_diffusion.inference.lifted import LiftedPerson, LiftedRecording
+from pose_diffusion.inference.lifted import LiftedFile, LiftedPerson, LiftedRecording
 from pose_diffusion.inference.options import SamplingOptions, check_video_settings
 from pose_diffusion.inference.sequence_lifting import Reached, estimate_frames, estimate_video, frames
 from pose_diffusion.inference.video_bundle import VideoBundle
@@ -37,30 +37,6 @@ from pose_diffusion.runtime.process import configure_runtime
 from pose_diffusion.runtime.progress import Progress
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LiftedFile:
-    """Everything that a file or folder holds, in 3D."""
-
-    path: str
-    """Of the input."""
-    recordings: tuple[LiftedRecording, ...]
-    """In the order of the input; at least one."""
-    found: str
-    """What the input is, in a line, such as 'AlphaPose results, 17 joints (coco17), ...'."""
-    skipped: tuple[str, ...]
-    """A line for each file or sequence that prepare.on_error=skip left out."""
-    bundle: str
-    """The model, as people name it."""
-    provenance: Mapping[str, Any]
-    """Of the model: what it was trained and tested on."""
-    seconds: float
-    """That lifting took, without reading and without loading the model."""
-
-    @property
-    def poses(self) -> int:
-        return sum(len(person.frame) for recording in self.recordings for person in recording.people)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ Joints are Human3.6M's 17 (`geometry.skeleton.JOINTS`). The camera frame is x ri
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -74,3 +76,27 @@ class LiftedRecording:
     def field_of_view(self) -> float:
         """Of the camera, horizontal, degrees."""
         return 2 * math.degrees(math.atan(self.width / 2 / self.camera.focal[0]))
+
+
+@dataclass(frozen=True)
+class LiftedFile:
+    """Everything that a file or folder holds, in 3D."""
+
+    path: str
+    """Of the input."""
+    recordings: tuple[LiftedRecording, ...]
+    """In the order of the input; at least one."""
+    found: str
+    """What the input is, in a line, such as 'AlphaPose results, 17 joints (coco17), ...'."""
+    skipped: tuple[str, ...]
+    """A line for each file or sequence that prepare.on_error=skip left out."""
+    bundle: str
+    """The model, as people name it."""
+    provenance: Mapping[str, Any]
+    """Of the model: what it was trained and tested on."""
+    seconds: float
+    """That lifting took, without reading and without loading the model."""
+
+    @property
+    def poses(self) -> int:
+        return sum(len(person.frame) for recording in self.recordings for person in recording.people)

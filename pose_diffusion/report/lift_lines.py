@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from pose_diffusion.geometry.skeleton import JOINTS
-from pose_diffusion.inference.file_lifting import LiftedFile
-from pose_diffusion.inference.lifted import LiftedPerson, LiftedRecording
+from pose_diffusion.inference.lifted import LiftedFile, LiftedPerson, LiftedRecording
 
 _SHOWN = 8  # people, recordings, cameras in full
 

@@ -17,8 +17,7 @@ from pose_diffusion.errors import InputError
 from pose_diffusion.export import lifted_arrays, lifted_files
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.geometry.skeleton import JOINTS
-from pose_diffusion.inference.file_lifting import LiftedFile
-from pose_diffusion.inference.lifted import LiftedPerson, LiftedRecording
+from pose_diffusion.inference.lifted import LiftedFile, LiftedPerson, LiftedRecording
 
 ARRAYS = ("frame", "time", "pose_3d", "root_3d", "spread", "pose_2d", "seen")
 

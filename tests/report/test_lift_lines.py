@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from pose_diffusion.geometry.camera import Camera
-from pose_diffusion.inference.file_lifting import LiftedFile
-from pose_diffusion.inference.lifted import LiftedPerson, LiftedRecording
+from pose_diffusion.inference.lifted import LiftedFile, LiftedPerson, LiftedRecording
 from pose_diffusion.report.lift_lines import lines
 
 
