@@ -2,7 +2,9 @@
 
     import pose_diffusion as pd
 
-    model = pd.load_bundle("runs/mine/model")
+    lifted = pd.lift_file("keypoints.json", image_size=(1920, 1080))    # any tool's file or folder
+    lifted.recordings[0].people[0].pose_3d
+    model = pd.load_bundle()                                            # the shipped one; or a folder or s3://
     poses = model.lift_keypoints(pixels, image_size=(1920, 1080), layout="coco17")
     poses.pose_3d, poses.spread
 
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from pose_diffusion.geometry.camera import Camera
     from pose_diffusion.geometry.layouts import LAYOUTS, Layout
     from pose_diffusion.inference.bundle import Bundle, load_bundle
+    from pose_diffusion.inference.file_lifting import lift_file
     from pose_diffusion.inference.keypoints import LiftedPoses
+    from pose_diffusion.inference.lifted import LiftedFile, LiftedPerson, LiftedRecording
     from pose_diffusion.inference.lifting import Lifted
     from pose_diffusion.inference.options import SamplingOptions
     from pose_diffusion.inference.video_bundle import VideoBundle
@@ -35,10 +39,14 @@ __all__ = [
     "InputError",
     "Layout",
     "Lifted",
+    "LiftedFile",
+    "LiftedPerson",
     "LiftedPoses",
+    "LiftedRecording",
     "SamplingOptions",
     "Trainer",
     "VideoBundle",
+    "lift_file",
     "load_bundle",
     "metrics",
 ]
@@ -52,10 +60,14 @@ _MODULES = {
     "InputError": "errors",
     "Layout": "geometry.layouts",
     "Lifted": "inference.lifting",
+    "LiftedFile": "inference.lifted",
+    "LiftedPerson": "inference.lifted",
     "LiftedPoses": "inference.keypoints",
+    "LiftedRecording": "inference.lifted",
     "SamplingOptions": "inference.options",
     "Trainer": "training.trainer",
     "VideoBundle": "inference.video_bundle",
+    "lift_file": "inference.file_lifting",
     "load_bundle": "inference.bundle",
 }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 from pose_diffusion import storage
-from pose_diffusion.config import Config, SourceName, loading
+from pose_diffusion.config import Config, SourceName, lift_arguments, loading
 from pose_diffusion.distributed.cluster.causes import one_line
 from pose_diffusion.distributed.cluster.preflight import preflight
 from pose_diffusion.distributed.cluster.session import ray_cluster, stop_on_sigterm
@@ -26,18 +26,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("pose_diffusion")
 
 _LOG_WIDTH = 200
+_MOST_PATHS = 4
 
 
 @dataclass(frozen=True)
 class Verb:
     """run: takes a config of the class `kind` and returns an exit code or None; its docstring is the summary of --help.
 
-    sections: of the config, in the order of --help.
+    sections: of the config, in the order of --help. parse: makes the config of the command line.
     """
 
     run: Callable[[Any], int | None]
     sections: tuple[str, ...]
     kind: type[Config] = Config
+    parse: Callable[..., Config] = loading.parse_arguments
 
 
 def prepare(config: Config) -> int:
@@ -88,6 +90,24 @@ def infer(config: Config) -> None:
     print(f"report and pictures: {config.infer.output}")
 
 
+def lift(config: Config) -> int:
+    """Keypoints of any tool to 3D with the model that comes with the package: one file or folder, on this machine, without Ray.
+
+    pose-diffusion lift keypoints.json --image-size 1920x1080 -o out --format npz,bvh
+
+    Exit code 0: all done. 1: complete but for what prepare.on_error=skip left out, or stopped. 2: bad input or configuration.
+    """
+    from pose_diffusion.export import lifted_files
+    from pose_diffusion.inference.file_lifting import lift_files
+    from pose_diffusion.report.lift_lines import lines
+
+    folder = lifted_files.output_folder(config)
+    lifted = lift_files(config)
+    paths = lifted_files.write(lifted, config, folder)
+    print("\n".join([*lines(lifted), f"{'wrote':<9}{shown_paths(paths)}"]))
+    return 1 if lifted.skipped else 0
+
+
 def report(config: Config) -> None:
     """Builds the report again from predictions alone: report.json, report.html, poses.png and the table on the console."""
     from pose_diffusion.distributed.report import report
@@ -101,8 +121,7 @@ def export(config: Config) -> None:
     """Writes predictions for other programs: .bvh for Blender, or VideoPose3D's .npz."""
     from pose_diffusion.export import export
 
-    paths = export(config.export)
-    print(f"{len(paths)} file{'s' if len(paths) > 1 else ''}, the first: {paths[0]}")
+    print(shown_paths(export(config.export)))
 
 
 def import_official(config: Config) -> None:
@@ -141,6 +160,7 @@ VERBS = {
     "train": Verb(train, ("data", "model", "diffusion", "video", "train", "ray")),
     "tune": Verb(tune, ("tune", "data", "model", "diffusion", "video", "train", "infer", "ray")),
     "infer": Verb(infer, ("infer", "data", "ray")),
+    "lift": Verb(lift, ("lift", "infer", "prepare", *get_args(SourceName)), parse=lift_arguments.parse),
     "report": Verb(report, ("report", "ray")),
     "export": Verb(export, ("export",)),
     "import_official": Verb(import_official, ("official", "model", "diffusion")),
@@ -178,7 +198,7 @@ def exit_code(verb: Verb, arguments: Sequence[str], program: str | None = None) 
     """The exit code of a verb; its error, if any, is one line on stderr."""
     try:
         summary = _summary(verb)
-        config = loading.parse_arguments(summary, verb.sections, arguments, verb.kind, program)
+        config = verb.parse(summary, verb.sections, arguments, verb.kind, program)
         preflight(config, verb.sections)
         return verb.run(config) or 0
     except InputError as error:
@@ -205,6 +225,11 @@ def show(table: RenderableType) -> None:
     if not console.is_terminal:
         console = Console(width=_LOG_WIDTH)
     console.print(table)
+
+
+def shown_paths(paths: Sequence[str]) -> str:
+    """The paths where they are few, else how many."""
+    return ", ".join(paths) if len(paths) <= _MOST_PATHS else f"{len(paths)} files, the first: {paths[0]}"
 
 
 def _summary(verb: Verb) -> str:

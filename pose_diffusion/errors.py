@@ -15,6 +15,14 @@ class InputError(ValueError):
         super().__init__("".join(shown))  # Ray makes errors of the same type anew, with lines of its own below
 
 
+class ImageSizeUnknown(InputError):
+    """Keypoints of images whose size neither their file nor the configuration says. where: the file."""
+
+    def __init__(self, message: object = "", where: str = ""):
+        super().__init__(message)
+        self.where = where
+
+
 class StorageError(InputError):
     """Remote storage that refused or did not answer. Nothing is known of the data, and another try may succeed."""
 

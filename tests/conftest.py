@@ -26,6 +26,7 @@ from pose_diffusion.inference.bundle import Bundle, load_bundle
 from pose_diffusion.inference.official_checkpoints import import_official
 from pose_diffusion.models.published.denoiser import Denoiser
 from pose_diffusion.models.published.graformer import Lifter
+from tests.keypoint_files import shipped  # noqa: F401  a fixture
 from tests.s3.faults import FaultyS3, faulty
 
 torch.set_num_threads(1)

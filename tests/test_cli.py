@@ -14,6 +14,7 @@ from rich.table import Table
 from pose_diffusion import cli
 from pose_diffusion.cli import VERBS, Verb, exit_code
 from pose_diffusion.errors import InputError, RunError
+from tests.keypoint_files import write_alphapose
 
 JOBS = ("prepare", "train", "tune", "infer", "import_official", "quickstart")
 
@@ -127,3 +128,46 @@ def test_an_unknown_verb_exits_with_2_and_names_the_known_ones():
 
 def test_every_verb_has_a_job_of_its_name_and_every_job_a_verb(repository):
     assert {path.stem for path in (repository / "jobs").glob("*.py")} == set(VERBS)
+
+
+def lift(*arguments) -> int:
+    return exit_code(VERBS["lift"], [str(argument) for argument in arguments])
+
+
+def test_lift_writes_beside_its_input_and_tells_what_it_assumed(shipped, tmp_path, capsys):
+    assert lift(write_alphapose(tmp_path / "clip.json"), "--image-size", "1280x720") == 0
+    assert {path.name for path in (tmp_path / "clip_3d").iterdir()} == {"lift.json", "poses.npz", "poses.parquet"}
+    said = capsys.readouterr().out
+    assert "assumed" in said and "person 0: 6 frames" in said and "MPJPE mm 61.5" in said and "clip_3d/poses.npz" in said
+
+
+def test_lift_without_an_image_size_asks_for_it_in_one_line_and_writes_nothing(shipped, tmp_path, capsys):
+    assert lift(write_alphapose(tmp_path / "clip.json")) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "clip.json: nothing says how large the images are; add --image-size" in error
+    assert error.count("\n") == 1 and [path.name for path in tmp_path.iterdir()] == ["clip.json"]
+
+
+def test_lift_ends_with_1_where_something_was_left_out(shipped, tmp_path):
+    write_alphapose(tmp_path / "in" / "good.json")
+    (tmp_path / "in" / "bad.json").write_text(
+        '[{"image_id": "1.jpg", "category_id": 1, "keypoints": [1, 2], "idx": 0, "box": []}]'
+    )
+    assert lift(tmp_path / "in", "--image-size", "1280x720", "-o", tmp_path / "out", "prepare.on_error=skip") == 1
+    assert (tmp_path / "out" / "poses.npz").is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "error: no input: expected a file or folder"),
+        (["absent.json"], "absent.json: no such file or folder"),
+        (["a.json", "b.json"], "error: 2 inputs"),
+        (["a.json", "--fps", "fast"], "error: --fps fast: expected a number"),
+        (["a.json", "--image-size", "big"], "error: --image-size big: expected WIDTHxHEIGHT"),
+    ],
+)
+def test_lift_refuses_bad_arguments_with_2_in_one_line(capsys, arguments, message):
+    assert lift(*arguments) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1

@@ -11,7 +11,7 @@ PACKAGE = ROOT / "pose_diffusion"
 # From the ground up: a package may import itself and those below it. Packages of one line may not import each other.
 LAYERS = [
     {"errors"},
-    {"runtime", "storage"},
+    {"runtime", "storage", "pretrained"},
     {"geometry"},
     {"config"},
     {"data"},

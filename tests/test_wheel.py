@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from pose_diffusion.cli import VERBS
+from pose_diffusion.inference.video_bundle import save_video_bundle
+from tests.inference.videos import MODEL, random_network
+from tests.keypoint_files import write_alphapose
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +45,10 @@ def run(installed: Path, *command: str, folder: Path) -> subprocess.CompletedPro
     return subprocess.run(whole, capture_output=True, text=True, timeout=300, cwd=folder, env=environment)
 
 
-def test_a_wheel_holds_the_package_its_configs_and_its_data_alone(wheel):
+def test_a_wheel_holds_the_package_its_configs_and_its_data_alone(wheel, repository):
     names = zipfile.ZipFile(wheel).namelist()
+    model = {path for path in (repository / "pose_diffusion" / "pretrained").rglob("*") if "__pycache__" not in path.parts}
+    assert {str(path.relative_to(repository)) for path in model if path.is_file()} <= set(names)
     assert {"pose_diffusion/configs/quickstart.yaml", "pose_diffusion/configs/official/h36m_cpn.yaml"} <= set(names)
     assert {"pose_diffusion/geometry/h36m_cameras.json", "pose_diffusion/report/assets/page.html"} <= set(names)
     assert {name.split("/")[0].split("-")[0] for name in names} <= {"pose_diffusion"}
@@ -54,6 +59,15 @@ def test_the_command_helps_outside_the_checkout(installed, tmp_path):
     assert overview.returncode == 0 and all(f"  {verb} " in overview.stdout for verb in VERBS)
     helped = run(installed, "pose-diffusion", "train", "--help", folder=tmp_path)
     assert helped.returncode == 0 and "train.micro_batch" in helped.stdout and "quickstart" in helped.stdout
+
+
+def test_a_file_is_lifted_outside_the_checkout(installed, tmp_path):
+    write_alphapose(tmp_path / "clip.json")
+    save_video_bundle(str(tmp_path / "model"), MODEL, random_network().state_dict())
+    flags = ["--image-size", "1280x720", "--bundle", "model", "-o", "out"]
+    done = run(installed, "pose-diffusion", "lift", "clip.json", *flags, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "poses.npz").is_file()
 
 
 def test_a_verb_runs_with_a_config_of_the_package(installed, tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pose_diffusion.config.data import DataConfig
 from pose_diffusion.config.infer import InferConfig
+from pose_diffusion.config.lift import LiftConfig
 from pose_diffusion.config.model import DiffusionConfig, ModelConfig
 from pose_diffusion.config.outputs import ExportConfig, InspectConfig, OfficialConfig, ReportConfig
 from pose_diffusion.config.prepare import PrepareConfig, SourceName
@@ -48,6 +49,7 @@ __all__ = [
     "InferConfig",
     "InspectConfig",
     "JointsConfig",
+    "LiftConfig",
     "Mmpose3dConfig",
     "MocapConfig",
     "ModelConfig",
@@ -98,6 +100,7 @@ class Config(Section):
     train: TrainConfig = TrainConfig()
     tune: TuneConfig = TuneConfig()
     infer: InferConfig = InferConfig()
+    lift: LiftConfig = LiftConfig()
     report: ReportConfig = ReportConfig()
     export: ExportConfig = ExportConfig()
     official: OfficialConfig = OfficialConfig()

@@ -11,7 +11,7 @@ from pose_diffusion.config.section import Count, Location, Positive, Precision, 
 
 class InferConfig(Section):
     bundle: Location = ""
-    """Model bundle, local or s3://."""
+    """Model bundle, local or s3://; empty takes the one that comes with the package, on each machine its own copy."""
     input: Location = ""
     """Shard folder to lift, local or s3://."""
     output: Location = ""

@@ -10,7 +10,8 @@ import argparse
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 import yaml
@@ -30,10 +31,12 @@ def load(
     overrides: Sequence[str] = (),
     root: str = "",
     kind: type[AnyConfig] = Config,  # type: ignore[assignment]
+    flags: Mapping[str, object] = MappingProxyType({}),
 ) -> AnyConfig:
     """The config of a YAML file (local, s3:// or the name of a preset; None is all defaults), 'section.key=value' on top.
 
     root: where relative paths are, a folder or s3://; '' is the working directory. kind: a Config with further sections.
+    flags: values by whole key, which win over all.
     Raises InputError for a missing file, bad YAML, an unknown key, a wrong type or a value out of range.
     """
     values = _read_yaml(path) if path else {}
@@ -41,11 +44,9 @@ def load(
         key, equals, text = override.partition("=")
         if not equals or key.count(".") != 1:
             raise InputError(f"argument '{override}': expected section.key=value")
-        section, name = key.split(".")
-        values.setdefault(section, {})
-        if not isinstance(values[section], dict):
-            raise InputError(f"{path}: key '{section}': expected a mapping")
-        values[section][name] = _parse_value(override, text)
+        _set(values, key, _parse_value(override, text), path)
+    for key, value in flags.items():
+        _set(values, key, value, path)
     return from_dict(values, where=path or "command line", root=root, kind=kind)
 
 
@@ -107,12 +108,17 @@ def parse_arguments(
     program: str | None = None,
 ) -> AnyConfig:
     """The config of a job's command line: `--config FILE --root FOLDER section.key=value ...`; --help lists the keys."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description=summary,
-        epilog="keys:\n" + describe(sections, kind),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = argparse.ArgumentParser(prog=program)
+    add_config_arguments(parser, summary, sections, kind)
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings that win over the file's")
+    arguments = parser.parse_args(argv)
+    return load(arguments.config, arguments.overrides, arguments.root, kind)
+
+
+def add_config_arguments(parser: argparse.ArgumentParser, summary: str, sections: Sequence[str], kind: type[Config]) -> None:
+    """--config, --root and the text of --help, which every job has."""
+    parser.description, parser.epilog = summary, "keys:\n" + describe(sections, kind)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument(
         "--config",
         metavar="FILE",
@@ -120,9 +126,6 @@ def parse_arguments(
         "without it every key has its default",
     )
     parser.add_argument("--root", default="", metavar="FOLDER", help="where relative paths are, a folder or s3://bucket/prefix")
-    parser.add_argument("overrides", nargs="*", metavar="section.key=value", help="settings that win over the file's")
-    arguments = parser.parse_args(argv)
-    return load(arguments.config, arguments.overrides, arguments.root, kind)
 
 
 def _read_yaml(path: str) -> dict:
@@ -139,6 +142,14 @@ def _read_yaml(path: str) -> dict:
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected a mapping of sections, got {type(values).__name__}")
     return values
+
+
+def _set(values: dict, key: str, value: object, path: str | None) -> None:
+    section, name = key.split(".")
+    values.setdefault(section, {})
+    if not isinstance(values[section], dict):
+        raise InputError(f"{path}: key '{section}': expected a mapping")
+    values[section][name] = value
 
 
 def _parse_value(override: str, text: str) -> object:

@@ -30,8 +30,8 @@ class ExportConfig(Section):
     """Folder of predictions: an infer.output or its predictions/, local or s3://."""
     output: Location = ""
     """Folder for the new files, local or s3://."""
-    format: Literal["bvh", "videopose3d"] = "bvh"
-    """bvh: a motion file a sequence, for Blender; videopose3d: one .npz with the joints of all sequences."""
+    format: Literal["bvh", "trc", "c3d", "csv", "videopose3d"] = "bvh"
+    """A file a sequence: bvh for Blender, trc and c3d for biomechanics. One file of all: csv, videopose3d (.npz)."""
     subjects: list[str] | None = None
     """Export these subjects alone."""
     actions: list[str] | None = None
@@ -39,7 +39,7 @@ class ExportConfig(Section):
     root: bool = True
     """Place bodies where they stand before the camera, where infer knew the camera; false keeps the pelvis at 0."""
     fps: Positive = 50.0
-    """Frames a second of the video (bvh)."""
+    """Frames a second of the video (all but videopose3d)."""
     units_per_metre: Positive = 100.0
     """Units of length (bvh); 100 writes centimetres."""
 

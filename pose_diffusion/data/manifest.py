@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -116,8 +116,12 @@ def action_name(action: str) -> str:
 
 
 def frame_rate(manifest: Manifest) -> float | None:
-    """Frames a second of all sequences, where their converter says it (Human3.6M's files have 50); None where it does not."""
-    source = manifest.source
+    """Frames a second of all sequences, where their converter says it; None where it does not."""
+    return stated_rate(manifest.source)
+
+
+def stated_rate(source: Mapping[str, Any]) -> float | None:
+    """Frames a second that the description of a source states (Human3.6M's files have 50); None where it does not."""
     value = 50.0 if source.get("converter") == "human36m" else source.get("fps", source.get("frames_per_second"))
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
         return None

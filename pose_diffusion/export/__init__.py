@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from pose_diffusion.config import ExportConfig
 from pose_diffusion.errors import InputError
-from pose_diffusion.export import bvh, videopose3d
+from pose_diffusion.export import bvh, c3d, table, trc, videopose3d
 from pose_diffusion.export.sequences import Predictions
 
-FORMATS = {"bvh": bvh.write, "videopose3d": videopose3d.write}
+FORMATS = {
+    "bvh": bvh.write,
+    "trc": trc.write,
+    "c3d": c3d.write,
+    "csv": table.write,
+    "videopose3d": videopose3d.write,
+}
 
 
 def export(config: ExportConfig) -> list[str]:

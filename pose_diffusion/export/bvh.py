@@ -9,17 +9,16 @@ S. Maddock, Motion Capture File Formats Explained, 2001.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Container
+from collections.abc import Iterable
 
 import numpy as np
 
 from pose_diffusion import storage
 from pose_diffusion.config import ExportConfig
-from pose_diffusion.export.sequences import PoseTrack, Predictions
-from pose_diffusion.geometry.skeleton import FLIP, JOINTS, N_JOINTS, PARENTS
+from pose_diffusion.export.paths import TrackPaths
+from pose_diffusion.export.sequences import NAMES, PoseTrack
+from pose_diffusion.geometry.skeleton import FLIP, N_JOINTS, PARENTS
 
-NAMES = tuple(name.split("/")[0] for name in JOINTS)
 CHILDREN = tuple(tuple(j for j, parent in enumerate(PARENTS) if parent == joint) for joint in range(N_JOINTS))
 _UP, _DOWN, _LEFT, _RIGHT = (0, 1, 0), (0, -1, 0), (1, 0, 0), (-1, 0, 0)
 # Direction from a joint's parent to it in the T-pose of a person who faces +z.
@@ -30,15 +29,12 @@ REST = np.array(
 _END = 0.25  # length of an end site, in that of the bone before it
 
 
-def write(config: ExportConfig, predictions: Predictions) -> list[str]:
-    """A file for each sequence, export.output/<subject>/<action>/<camera>.bvh, or <action>.bvh where the camera has no name."""
-    paths: dict[str, None] = {}  # in order, and quick to look in
-    for track in predictions:
-        parts = (track.subject, track.action, *([track.camera] if track.camera else []))
-        path = _free(storage.join(config.output, *map(_name, parts)), paths)
-        storage.publish_bytes(path, text(track, config).encode())
-        paths[path] = None
-    return list(paths)
+def write(config: ExportConfig, tracks: Iterable[PoseTrack]) -> list[str]:
+    """A file for each sequence; see `TrackPaths`."""
+    paths = TrackPaths(config.output, ".bvh")
+    for track in tracks:
+        storage.publish_bytes(paths.add(track), text(track, config).encode())
+    return paths.taken
 
 
 def text(track: PoseTrack, config: ExportConfig) -> str:
@@ -136,23 +132,10 @@ def _offset(values: np.ndarray) -> str:
 def _evenly(track: PoseTrack, root: bool) -> np.ndarray:
     """Positions at every stride from the first frame to the last, (frames, 17, 3) float64."""
     positions = track.positions(root).astype(np.float64)
-    times = np.arange(track.frame[0], track.frame[-1] + 1, track.stride)
+    times = track.even_frames(track.stride)
     if np.array_equal(times, track.frame):
         return positions
     after = np.searchsorted(track.frame, times).clip(1, len(track.frame) - 1)
     before = after - 1
     share = (times - track.frame[before]) / (track.frame[after] - track.frame[before])
     return positions[before] + share[:, None, None] * (positions[after] - positions[before])
-
-
-def _name(part: str) -> str:
-    """A name from the data, fit to be a file's."""
-    return re.sub(r"[^\w .-]", "_", part).strip(" .") or "unnamed"
-
-
-def _free(path: str, taken: Container[str]) -> str:
-    """The path with .bvh, numbered where names became the same."""
-    number, found = 2, f"{path}.bvh"
-    while found in taken:
-        number, found = number + 1, f"{path}-{number}.bvh"
-    return found

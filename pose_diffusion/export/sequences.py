@@ -12,9 +12,12 @@ from pose_diffusion import storage
 from pose_diffusion.data import predictions, schema, shards
 from pose_diffusion.data.manifest import Selection
 from pose_diffusion.errors import InputError
+from pose_diffusion.geometry.skeleton import JOINTS, N_JOINTS
 from pose_diffusion.runtime.progress import Progress
 
 Key = tuple[str, str, str]
+NAMES = tuple(name.split("/")[0] for name in JOINTS)  # of joints, in other programs' files
+_MOST_FRAMES, _MOST_GAPS = 10_000, 50  # a sequence may have so many frames, and so many more for each pose
 _COLUMNS = [*schema.KEYS, "frame", "pose_3d"]
 
 
@@ -37,6 +40,24 @@ class PoseTrack:
         """The usual distance between two frames."""
         steps, counts = np.unique(np.diff(self.frame), return_counts=True)
         return int(steps[counts.argmax()]) if len(steps) else 1
+
+    def even_frames(self, step: int) -> np.ndarray:
+        """Every step-th frame from the first to the last. Raises InputError where few of so many frames have a pose."""
+        count = (int(self.frame[-1]) - int(self.frame[0])) // step + 1
+        if count > _MOST_FRAMES + _MOST_GAPS * len(self.frame):
+            name = " / ".join(filter(None, (self.subject, self.action, self.camera)))
+            raise InputError(
+                f"{name}: {len(self.frame)} poses over {count} frames, so no video, and bvh, trc and c3d need "
+                "time to run evenly; choose csv or videopose3d"
+            )
+        return np.arange(self.frame[0], self.frame[-1] + 1, step)
+
+    def evenly(self, root: bool) -> tuple[int, np.ndarray]:
+        """Frames between two rows, and joints as in `positions` with a row at each such frame, NaN where there is no pose."""
+        step = int(np.gcd.reduce(np.diff(self.frame))) if len(self.frame) > 1 else 1
+        even = np.full((len(self.even_frames(step)), N_JOINTS, 3), np.nan, np.float32)
+        even[(self.frame - self.frame[0]) // step] = self.positions(root)
+        return step, even
 
     def positions(self, root: bool) -> np.ndarray:
         """Joints in metres, (T, 17, 3): in the camera frame with the root, else minus the pelvis."""

@@ -10,23 +10,24 @@ as its own files of 2D keypoints nest them. Read with numpy.load(path, allow_pic
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from pose_diffusion import storage
 from pose_diffusion.config import ExportConfig
-from pose_diffusion.export.sequences import Predictions
+from pose_diffusion.export.sequences import PoseTrack
 from pose_diffusion.geometry.skeleton import LEFT, N_JOINTS, RIGHT
 
 NAME = "positions_3d.npz"
 
 
-def write(config: ExportConfig, predictions: Predictions) -> list[str]:
+def write(config: ExportConfig, tracks: Iterable[PoseTrack]) -> list[str]:
     """One file with all sequences, export.output/positions_3d.npz."""
     metadata = {"layout_name": "h36m", "num_joints": N_JOINTS, "keypoints_symmetry": [list(LEFT), list(RIGHT)]}
     content: dict[str, dict] = {"positions_3d": {}, "frames": {}, "cameras": {}, "metadata": metadata}
-    for track in sorted(predictions, key=lambda track: (track.subject, track.action, track.camera)):
+    for track in sorted(tracks, key=lambda track: (track.subject, track.action, track.camera)):
         values = {"positions_3d": track.positions(config.root), "frames": track.frame, "cameras": track.camera}
         for name, value in values.items():
             content[name].setdefault(track.subject, {}).setdefault(track.action, []).append(value)

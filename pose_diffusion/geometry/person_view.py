@@ -119,7 +119,12 @@ def rays_on_plane(screen: Tensor, intrinsic: Tensor) -> Tensor:
 
 
 def assumed_intrinsic(width: int, height: int, field_of_view: float | None = None) -> np.ndarray:
-    """(9,) float64, laid out as `Camera.intrinsic`: of a camera of which nothing but the image's size is known.
+    """(9,) float64, laid out as `Camera.intrinsic`: of `assumed_camera`."""
+    return assumed_camera(width, height, field_of_view).intrinsic
+
+
+def assumed_camera(width: int, height: int, field_of_view: float | None = None) -> Camera:
+    """A camera of which nothing but the image's size is known, at the origin.
 
     The principal point is in the middle. The focal length in pixels is the image's diagonal (as in CLIFF, arXiv 2208.00571),
     or follows from a horizontal field of view in degrees. Raises InputError for sizes and angles that no camera has.
@@ -128,7 +133,7 @@ def assumed_intrinsic(width: int, height: int, field_of_view: float | None = Non
         raise InputError(f"image size is {width} x {height}, expected at least 1 pixel each way")
     if field_of_view is None:
         field_of_view = 2 * math.degrees(math.atan(width / 2 / math.hypot(width, height)))
-    return Camera.from_field_of_view(field_of_view, width, height).intrinsic
+    return Camera.from_field_of_view(field_of_view, width, height)
 
 
 def _padding(mixture: Tensor) -> Tensor:

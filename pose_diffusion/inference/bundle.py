@@ -18,7 +18,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from pose_diffusion import storage
+from pose_diffusion import pretrained, storage
 from pose_diffusion.config import Config, DiffusionConfig, ModelConfig, loading
 from pose_diffusion.config.renamed import upgrade
 from pose_diffusion.errors import InputError
@@ -128,12 +128,14 @@ def save_bundle(
     bundle_folder.publish(folder, settings, CONVENTION, states, provenance or {}, card)
 
 
-def load_bundle(folder: str, device: str | torch.device = "cpu") -> Bundle | VideoBundle:
-    """Reads a bundle of either family, strictly. `device`: "cpu", "cuda", ...
+def load_bundle(folder: str = "", device: str | torch.device = "cpu") -> Bundle | VideoBundle:
+    """Reads a bundle of either family, strictly: the model that comes with the package, or one in a folder, local or s3://.
 
+    device: "cpu", "cuda", ...
     Raises InputError for a missing file, an unknown format version, bad settings, weights that are truncated, are not those
     that model.yaml names, or do not fit the sizes, and for a device that is not there.
     """
+    folder = pretrained.locate(folder)
     if bundle_folder.family(bundle_folder.read_description(folder)) == "video":
         return load_video_bundle(folder, device)
     return load_published(folder, device)

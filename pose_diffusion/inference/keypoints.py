@@ -25,11 +25,11 @@ from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.geometry.layouts import LAYOUTS, Layout, of_size
 from pose_diffusion.geometry.person_view import assumed_intrinsic
 from pose_diffusion.inference.clip_lifting import ASSUMED_RATE
-from pose_diffusion.inference.estimation import Estimate, estimate, estimate_clips
+from pose_diffusion.inference.estimation import Estimate
 from pose_diffusion.inference.options import SamplingOptions
+from pose_diffusion.inference.sequence_lifting import estimate_frames, estimate_video, frames
 from pose_diffusion.models.published.networks import Networks
 from pose_diffusion.models.video.network import VideoNetwork
-from pose_diffusion.runtime import keyed_random
 
 _WHERE = "pixels"
 _MOST_SMOOTHING = 50.0  # frames, as of infer.smooth
@@ -109,43 +109,28 @@ def lift_sequences(
     if options.hypotheses > 1 and options.aggregate != "mean" and cameras is None:
         raise InputError(f"aggregate '{options.aggregate}' reprojects: give camera or field_of_view, or use mean")
     options = dataclasses.replace(options, reproject=cameras is not None)
-    estimates = []
-    for number, sequence in enumerate(sequences):
-        name = keyed_random.name_key(seed, sequence.subject, sequence.action, sequence.camera)
-        keys = keyed_random.mix(torch.tensor(name), _frames(sequence))
-        intrinsic = None
-        if cameras is not None:
-            intrinsic = torch.from_numpy(cameras[number].intrinsic).expand(len(sequence), 9)
-        estimates.append(estimate(networks, torch.from_numpy(sequence.mixture), options, keys, intrinsic).on_cpu())
-    if networks.device.type == "cuda":
-        torch.cuda.synchronize(networks.device)
-    return estimates
+    lenses = [None] * len(sequences) if cameras is None else [camera.intrinsic for camera in cameras]
+    return [estimate_frames(networks, sequence, options, lens, seed) for sequence, lens in zip(sequences, lenses, strict=True)]
 
 
 def lift_videos(
     network: VideoNetwork,
-    frames: int,
+    longest: int,
     sequences: Sequence[PoseSequence],
     options: SamplingOptions,
     cameras: Sequence[Camera] | None,
     fps: float | None,
 ) -> list[Estimate]:
-    """An estimate of each sequence by the video family, in the CPU's memory. frames: of the longest clip.
+    """An estimate of each sequence by the video family, in the CPU's memory. longest: frames of the longest clip.
 
     cameras: one for each sequence, None where they are unknown. fps: None where unknown.
     """
-    found = []
-    for number, sequence in enumerate(sequences):
-        rows = len(sequence)
-        intrinsic = None if cameras is None else torch.from_numpy(cameras[number].intrinsic).expand(rows, 9)
-        assumed = torch.from_numpy(assumed_intrinsic(sequence.width, sequence.height)).expand(rows, 9)
-        name = torch.zeros(rows, dtype=torch.int64)
-        mixture, rate = torch.from_numpy(sequence.mixture), ASSUMED_RATE if fps is None else fps
-        one = estimate_clips(network, mixture, intrinsic, assumed, name, _frames(sequence), rate, frames, options)
-        found.append(one.on_cpu())
-    if network.out.bias.is_cuda:
-        torch.cuda.synchronize(network.out.bias.device)
-    return found
+    rate = ASSUMED_RATE if fps is None else fps
+    lenses = [None] * len(sequences) if cameras is None else [camera.intrinsic for camera in cameras]
+    return [
+        estimate_video(network, longest, sequence, options, lens, assumed_intrinsic(sequence.width, sequence.height), rate)
+        for sequence, lens in zip(sequences, lenses, strict=True)
+    ]
 
 
 def smoothing_width(seconds: float, fps: float | None) -> float:
@@ -168,7 +153,7 @@ def smoothing_width(seconds: float, fps: float | None) -> float:
 def smooth_sequences(sequences: Sequence[PoseSequence], estimates: Sequence[Estimate], width: float) -> list[Estimate]:
     """Each sequence's poses averaged over near frames (see `geometry.smoothing`). width: in frames, above 0."""
     return [
-        found.smoothed(_frames(sequence), torch.zeros(len(sequence), dtype=torch.int64), width)
+        found.smoothed(frames(sequence), torch.zeros(len(sequence), dtype=torch.int64), width)
         for sequence, found in zip(sequences, estimates, strict=True)
     ]
 
@@ -252,7 +237,3 @@ def _layout(layout: str | Layout) -> Layout:
     if layout not in LAYOUTS:
         raise InputError(f"layout {layout!r}: expected a Layout or one of {', '.join(LAYOUTS)}")
     return LAYOUTS[layout]
-
-
-def _frames(sequence: PoseSequence) -> Tensor:
-    return torch.from_numpy(sequence.frame.astype(np.int64))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from pose_diffusion import pretrained
 from pose_diffusion.config import DiffusionConfig, InferConfig
 from pose_diffusion.data.mixture import Pose2D
 from pose_diffusion.diffusion.schedule import sampling_steps
@@ -90,3 +91,12 @@ class ResolvedOptions(SamplingOptions):
 
 
 DEFAULTS = SamplingOptions()
+
+
+def check_video_settings(infer: InferConfig) -> None:
+    """Raises InputError for settings of the `infer` section that the video family does not have."""
+    SamplingOptions.from_config(infer).check_video("key 'infer.", "'")
+    for name, usual in (("diffusion", True), ("compiled", False), ("keep_hypotheses", False)):
+        if getattr(infer, name) is not usual:
+            value, bundle = str(getattr(infer, name)).lower(), pretrained.title(infer.bundle)
+            raise InputError(f"key 'infer.{name}': {value} is for the published family, {bundle} is of the video family")

@@ -22,6 +22,7 @@ from pose_diffusion.geometry.camera import Camera, h36m_cameras, to_screen
 from pose_diffusion.geometry.layouts import COCO_17, H36M_17, LAYOUTS, Layout
 from pose_diffusion.geometry.reprojection import fit_root
 from pose_diffusion.inference.bundle import Bundle
+from pose_diffusion.inference.bundle_folder import content_hash
 from pose_diffusion.inference.lifting import suitable_rows
 from tests.data.poses import write_folder
 
@@ -55,7 +56,8 @@ def from_files(folder: Path, bundle: str, pixels: np.ndarray, infer: dict, **coc
     sequences = [sequence.load() for sequence in source.sequences]
     manifest = write_folder(folder / "shards", {"split=test/part-00000.parquet": sequences})
     config = InferConfig(bundle=bundle, input=str(folder / "shards"), output=str(folder / "out"), **infer)
-    task = Task(config, Selection(split="test"), kernels=1, cameras={}, reproject=False, run="run", device="cpu", threads=1)
+    selection, model = Selection(split="test"), content_hash(bundle)
+    task = Task(config, selection, 1, {}, reproject=False, run="run", bundle=model, device="cpu", threads=1)
     outcome = ShardLifter(task).lift(manifest.files[0])
     assert not outcome.bad and not outcome.lost
     table = predictions.read(task.output(manifest.files[0]))

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from pose_diffusion.config import Config, SourceName
+from pose_diffusion.data import ensemble
 from pose_diffusion.data.sequence import Source
 from pose_diffusion.data.sources import recognise
 from pose_diffusion.data.sources.benchmarks import human36m, mmpose3d, mpi_inf_3dhp
@@ -85,6 +86,18 @@ def open_source(config: Config, executor: Executor | None = None) -> Source:
     inputs = Inputs(prepare.input, prepare.seed, prepare.on_error, tuple(prepare.test_subjects))
     source: Source = SOURCES[prepare.source].open_source(inputs, getattr(config, prepare.source), executor or LocalExecutor())
     return source
+
+
+def open_sources(config: Config, executor: Executor | None = None) -> Source:
+    """As `open_source`, with prepare.ensemble's further inputs merged into its mixtures."""
+    settings = config.prepare
+    if not settings.ensemble:
+        return open_source(config, executor)
+    inputs = [settings.input, *settings.ensemble]
+    configs = [
+        config.model_copy(update={"prepare": settings.model_copy(update={"input": path, "ensemble": []})}) for path in inputs
+    ]
+    return ensemble.merge([open_source(one, executor) for one in configs], inputs, skip=settings.on_error == "skip")
 
 
 def resolve(config: Config) -> tuple[Config, Recognition | None]:

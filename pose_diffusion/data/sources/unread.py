@@ -5,8 +5,9 @@ from __future__ import annotations
 from pose_diffusion.data.sources.sample import Sample, Seen, dicts, is_numbers
 
 _DETECT = "poses are read, not images; run a 2D pose estimator on it first, such as MMPose, AlphaPose, OpenPose or YOLO"
+VIDEOS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".mts")
 _BY_SUFFIX = {
-    **dict.fromkeys((".mp4", ".mov", ".avi", ".mkv", ".webm", ".mts"), ("a video", _DETECT)),
+    **dict.fromkeys(VIDEOS, ("a video", _DETECT)),
     **dict.fromkeys((".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif"), ("an image", _DETECT)),
     ".fbx": ("FBX motion", "FBX is not read; export BVH, as Blender and MotionBuilder do"),
     ".c3d": ("C3D markers", "markers are not read; solve a skeleton and export BVH"),

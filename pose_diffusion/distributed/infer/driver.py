@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import ray
 import ray.data
 
-from pose_diffusion import storage
+from pose_diffusion import pretrained, storage
 from pose_diffusion.config import Config, loading
 from pose_diffusion.config.renamed import first_names
 from pose_diffusion.data import manifest as manifests
@@ -58,14 +58,14 @@ def infer(config: Config) -> dict:
 
     Raises InputError for bad input or configuration, RunError (and lists lost.json) for a run that left shards undone.
     """
-    for key in ("bundle", "input", "output"):
+    for key in ("input", "output"):
         if not getattr(config.infer, key):
             raise InputError(f"key 'infer.{key}': expected a folder, got nothing")
     tolerant = config.infer.on_bad_shard == "skip"
     manifest = manifests.read_listing(config.infer.input) if tolerant else manifests.read(config.infer.input)
     selection = _selection(config)
     selection.check(manifest, config.infer.input)
-    description = read_description(config.infer.bundle)
+    description = read_description(pretrained.locate(config.infer.bundle))
     video = _video(config, manifest, description)
     cameras, reproject = _cameras(config, manifest, selection, description)
     identity = _identity(config, manifest, description, video)
@@ -78,6 +78,8 @@ def infer(config: Config) -> dict:
     outcomes = Outcomes(total=len(files))
     with ray_cluster(config):
         task = _task(config, manifest, selection, cameras, reproject, identity, video)
+        if not config.infer.bundle:
+            log.info("infer: lifting with %s", pretrained.title(""))
         missing = []
         for file, stats in _finished(task, files, config.ray.cpu_selector):
             if stats is None:
@@ -142,7 +144,9 @@ def _video(config: Config, manifest: Manifest, description: dict) -> VideoInput 
         return video_input(infer, manifest, description)
     for name in ("fps", "field_of_view"):
         if getattr(infer, name) is not None:
-            raise InputError(f"key 'infer.{name}': {infer.bundle} is of the published family, which has no use for it")
+            raise InputError(
+                f"key 'infer.{name}': {pretrained.title(infer.bundle)} is of the published family, which has no use for it"
+            )
     return None
 
 
@@ -209,7 +213,19 @@ def _task(
     infer = config.infer.model_copy(update={"workers": workers, "shards_in_flight": in_hand})
     rate = video.rate if video else ASSUMED_RATE
     known_rate = video.known_rate if video else manifests.frame_rate(manifest)
-    return Task(infer, selection, manifest.kernels, cameras, reproject, run, device, threads, rate, known_rate)
+    return Task(
+        infer=infer,
+        selection=selection,
+        kernels=manifest.kernels,
+        cameras=cameras,
+        reproject=reproject,
+        run=run,
+        bundle=identity["bundle"],
+        device=device,
+        threads=threads,
+        rate=rate,
+        known_rate=known_rate,
+    )
 
 
 def _finished(task: Task, files: list[ShardFile], labels: dict[str, str]) -> Iterator[tuple[ShardFile, ReportStats | None]]:

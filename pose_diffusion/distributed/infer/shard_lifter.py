@@ -11,6 +11,7 @@ import functools
 import hashlib
 import logging
 import pickle
+import platform
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from pose_diffusion import storage
+from pose_diffusion import pretrained, storage
 from pose_diffusion.config import InferConfig
 from pose_diffusion.data import predictions, shards
 from pose_diffusion.data.manifest import Selection, ShardFile
@@ -58,7 +59,8 @@ class Task:
     """What lifting a shard needs to know.
 
     cameras: '<subject>/<camera>' -> its parameters. reproject: all poses have one. run: the identity that marks this run's
-    prediction files. rate: frames a second, for the video family. known_rate: where somebody says so, of any.
+    prediction files. bundle: content hash of the model. rate: frames a second, for the video family. known_rate: where somebody
+    says so, of any.
     """
 
     infer: InferConfig
@@ -67,6 +69,7 @@ class Task:
     cameras: dict[str, Camera]
     reproject: bool
     run: str
+    bundle: str
     device: str
     threads: int
     rate: float = ASSUMED_RATE
@@ -110,6 +113,11 @@ class ShardLifter:
         configure_runtime(max(1, threads), infer.precision == "tf32")
         self.task, self.progress = task, progress
         bundle = load_bundle(infer.bundle, task.device)
+        if bundle.content_hash != task.bundle:  # a machine's own copy of the shipped model may be another version's
+            raise InputError(
+                f"{pretrained.title(infer.bundle)}: on {platform.node()} it is not the model that the job started with, or "
+                "it has changed: install one version of pose-diffusion everywhere"
+            )
         self.estimator: Estimator = (
             ClipEstimator(bundle, infer, task.cameras, task.rate)
             if isinstance(bundle, VideoBundle)

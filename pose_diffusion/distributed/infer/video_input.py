@@ -6,14 +6,13 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from pose_diffusion import storage
+from pose_diffusion import pretrained
 from pose_diffusion.config import Config, InferConfig, loading
 from pose_diffusion.data import manifest as manifests
 from pose_diffusion.data.manifest import Manifest, Selection
-from pose_diffusion.errors import InputError
 from pose_diffusion.inference.bundle_folder import DESCRIPTION
 from pose_diffusion.inference.clip_lifting import ASSUMED_RATE
-from pose_diffusion.inference.options import SamplingOptions
+from pose_diffusion.inference.options import check_video_settings
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +37,10 @@ class VideoInput:
 
 def video_input(infer: InferConfig, manifest: Manifest, description: dict) -> VideoInput:
     """Of a bundle of the video family. Raises InputError for settings that it does not have."""
-    SamplingOptions.from_config(infer).check_video("key 'infer.", "'")
-    for name, least in (("diffusion", True), ("compiled", False), ("keep_hypotheses", False)):
-        if getattr(infer, name) is not least:
-            value = str(getattr(infer, name)).lower()
-            raise InputError(f"key 'infer.{name}': {value} is for the published family, {infer.bundle} is of the video family")
-    config: Config = loading.from_dict({"model": description["model"]}, where=storage.join(infer.bundle, DESCRIPTION))
+    check_video_settings(infer)
+    config: Config = loading.from_dict(
+        {"model": description["model"]}, where=f"{pretrained.title(infer.bundle)}: {DESCRIPTION}"
+    )
     known = manifests.frame_rate(manifest)
     if known is None and infer.fps is None:
         log.warning("infer: %g frames a second are assumed, as the shards do not say: set infer.fps", ASSUMED_RATE)

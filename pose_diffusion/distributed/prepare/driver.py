@@ -15,8 +15,8 @@ from functools import cache, partial
 from pose_diffusion import storage
 from pose_diffusion.config import Config, loading
 from pose_diffusion.config.renamed import first_names
-from pose_diffusion.data import ensemble, schema, shard_writer, sources
 from pose_diffusion.data import manifest as manifests
+from pose_diffusion.data import schema, shard_writer, sources
 from pose_diffusion.data.manifest import Manifest, ShardFile
 from pose_diffusion.data.plan import PlannedFile, batches, plan
 from pose_diffusion.data.sequence import Source
@@ -27,7 +27,6 @@ from pose_diffusion.distributed.cluster.executor import RayExecutor
 from pose_diffusion.distributed.cluster.session import ray_cluster
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.skeleton import JOINTS
-from pose_diffusion.runtime.executor import Executor
 from pose_diffusion.runtime.progress import Progress
 from pose_diffusion.storage import run_folder
 from pose_diffusion.storage.retry import retry
@@ -59,7 +58,7 @@ def prepare(config: Config, local_seconds: float = 5.0) -> Manifest:
         raise InputError("key 'prepare.output': expected a shard folder to write, got nothing")
     with contextlib.ExitStack() as stack:
         join = cache(lambda: stack.enter_context(ray_cluster(config)))
-        source = _source(config, RayExecutor(join, config.ray.cpu_selector, local_seconds))
+        source = sources.open_sources(config, RayExecutor(join, config.ray.cpu_selector, local_seconds))
         log.info("prepare: %s", summary(source, found.tool if found else settings.source))
         files = plan(source, settings)
         run_folder.claim(settings.output, "prepare", identity)
@@ -94,17 +93,6 @@ def prepare(config: Config, local_seconds: float = 5.0) -> Manifest:
     if skipped:
         log.warning("prepare: %d files or sequences left out; %s lists them under 'skipped'", len(skipped), manifests.NAME)
     return result
-
-
-def _source(config: Config, executor: Executor) -> Source:
-    settings = config.prepare
-    if not settings.ensemble:
-        return sources.open_source(config, executor)
-    inputs = [settings.input, *settings.ensemble]
-    configs = [
-        config.model_copy(update={"prepare": settings.model_copy(update={"input": path, "ensemble": []})}) for path in inputs
-    ]
-    return ensemble.merge([sources.open_source(one, executor) for one in configs], inputs, skip=settings.on_error == "skip")
 
 
 def _make_all(config: Config, source: Source, files: list[PlannedFile]) -> dict[str, WriteResult]:

@@ -23,6 +23,7 @@ from pose_diffusion.distributed.infer.shard_rows import row_intrinsics, row_keys
 from pose_diffusion.geometry import smoothing
 from pose_diffusion.geometry.camera import Camera, h36m_cameras
 from pose_diffusion.inference.bundle import load_bundle
+from pose_diffusion.inference.bundle_folder import content_hash
 from pose_diffusion.report.summary import report_dict
 from tests.data.poses import sequence, write_folder
 from tests.distributed.archives import write_archive, write_bundle
@@ -36,7 +37,8 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def task(bundle: str, archive: Path | str, output: Path | str, **infer: object) -> Task:
     settings = InferConfig(bundle=bundle, input=str(archive), output=str(output), **infer)
-    return Task(settings, Selection(split="test"), kernels=3, cameras={}, reproject=False, run="run", device="cpu", threads=1)
+    selection, model = Selection(split="test"), content_hash(bundle)
+    return Task(settings, selection, 3, {}, reproject=False, run="run", bundle=model, device="cpu", threads=1)
 
 
 def test_a_row_has_the_same_key_wherever_it_stands() -> None:

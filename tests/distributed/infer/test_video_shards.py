@@ -19,6 +19,7 @@ from pose_diffusion.distributed.infer.shard_lifter import Outcome, ShardLifter, 
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera, h36m_cameras
 from pose_diffusion.geometry.person_view import assumed_intrinsic
+from pose_diffusion.inference.bundle_folder import content_hash
 from pose_diffusion.inference.clip_lifting import lift_clips
 from tests.distributed.archives import write_bundle
 from tests.distributed.infer.video_archives import predicted, sequences, write_cut, write_video_bundle
@@ -41,7 +42,7 @@ def lift(
     **infer: object,
 ) -> list[Outcome]:
     settings = InferConfig(bundle=bundle, input=str(folder), output=str(folder / "out"), **infer)
-    task = Task(settings, selection, manifest.kernels, cameras or {}, False, "run", "cpu", 1, rate=25.0)
+    task = Task(settings, selection, manifest.kernels, cameras or {}, False, "run", content_hash(bundle), "cpu", 1, rate=25.0)
     lifter = ShardLifter(task)
     files = selection.files(manifest)
     around = halos(files, selection, MODEL.frames + smoothing_reach(settings))

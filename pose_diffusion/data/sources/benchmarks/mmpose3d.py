@@ -21,7 +21,7 @@ from pose_diffusion.data.sources.file_format import FileFormat
 from pose_diffusion.data.sources.inputs import Inputs
 from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.data.untrusted import npz
-from pose_diffusion.errors import InputError
+from pose_diffusion.errors import ImageSizeUnknown, InputError
 from pose_diffusion.geometry.camera import h36m_cameras
 from pose_diffusion.geometry.layouts import LAYOUTS
 from pose_diffusion.runtime.executor import Executor
@@ -71,7 +71,7 @@ def open_source(inputs: Inputs, settings: Mmpose3dConfig, executor: Executor) ->
         elif known is not None:
             width, height = known.width, known.height
         else:
-            raise InputError(f"{where}: not a camera of Human3.6M; set 'mmpose3d.image_size'")
+            raise ImageSizeUnknown(f"{where}: not a camera of Human3.6M; set 'mmpose3d.image_size'", where)
         if known is not None and (known.width, known.height) == (width, height):
             cameras[f"{subject}/{camera}"] = known.to_dict()
         found.append(

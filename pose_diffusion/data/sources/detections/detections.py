@@ -14,7 +14,7 @@ from pose_diffusion.config import ArchiveConfig
 from pose_diffusion.data.sources import parsing
 from pose_diffusion.data.sources.detections import images
 from pose_diffusion.data.sources.detections.layout_choice import choose
-from pose_diffusion.errors import InputError
+from pose_diffusion.errors import ImageSizeUnknown, InputError
 from pose_diffusion.geometry.layouts import LAYOUTS, Layout, of_size
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ def image_sizes(converter: str, settings: ArchiveConfig, found: Detections) -> n
     size = given if told is None else told
     if size is None:
         choice = f"'{converter}.image_size' or '{converter}.images'"
-        raise InputError(f"{found.where}: the image size is not in the file; set {choice}")
+        raise ImageSizeUnknown(f"{found.where}: the image size is not in the file; set {choice}", found.where)
     bad = ~((size >= 1) & (size <= _LARGEST_IMAGE) & (size == np.floor(size))).all(1)
     if bad.any():
         raise InputError(f"{_row(found, bad)}: an image size that is not 1 to {_LARGEST_IMAGE} whole pixels")

@@ -18,7 +18,7 @@ from pose_diffusion.data.sources.file_format import FileFormat
 from pose_diffusion.data.sources.inputs import Inputs, map_inputs
 from pose_diffusion.data.sources.sample import Sample, Seen
 from pose_diffusion.data.untrusted import npz
-from pose_diffusion.errors import InputError
+from pose_diffusion.errors import ImageSizeUnknown, InputError
 from pose_diffusion.geometry.layouts import LAYOUTS, Layout
 from pose_diffusion.runtime.executor import Executor, LocalExecutor
 
@@ -117,7 +117,7 @@ class _Load:
         boxes = self._beside("boxes", (frames, 4))
         if boxes is not None:
             if settings.image_size is None:
-                raise InputError(f"{self.path}: the image size is not in the file; set 'heatmaps.image_size'")
+                raise ImageSizeUnknown(f"{self.path}: the image size is not in the file; set 'heatmaps.image_size'", self.path)
             if not (np.isfinite(boxes).all() and (boxes[:, 2:] > 0).all()):
                 raise InputError(f"{self.path}: member 'boxes': expected left, top, width and height, the latter above 0")
             return boxes.astype(np.float64), (settings.image_size[0], settings.image_size[1])
@@ -126,7 +126,8 @@ class _Load:
         elif settings.image_size is not None:
             stride = settings.image_size[0] / width
         else:
-            raise InputError(f"{self.path}: set 'heatmaps.image_size' or 'heatmaps.stride', for nothing tells the image size")
+            choice = "'heatmaps.image_size' or 'heatmaps.stride'"
+            raise ImageSizeUnknown(f"{self.path}: set {choice}, for nothing tells the image size", self.path)
         image = settings.image_size or [round(width * stride), round(height * stride)]
         box = np.tile([0.0, 0.0, width * stride, height * stride], (frames, 1))
         return box, (image[0], image[1])

@@ -1,0 +1,119 @@
+"""Lifted people as arrays: poses.npz and poses.parquet, which say themselves what they hold.
+
+Both hold what `describe` says, as JSON: joints, units and frames of reference, and of each recording the image size, frame
+rate and camera, known or assumed, and the model's hash. Per person, T rows:
+
+    frame     (T,)        0-based
+    time      (T,)        seconds, frame / fps
+    pose_3d   (T, 17, 3)  metres, camera frame (x right, y down, z away from the camera), minus the pelvis
+    root_3d   (T, 3)      the pelvis in the camera frame, metres
+    spread    (T, 17)     metres, RMS distance of hypotheses from their mean; 0 where there is one
+    pose_2d   (T, 17, 2)  pixels; a guess where a joint was not seen
+    seen      (T, 17)     whether the detector saw the joint
+
+npz: arrays 'person0/frame', 'person0/pose_3d', ...; 'people' names them, 'recording' says which recording each is in, and
+'about' is the JSON. Parquet: columns recording, person and those above; the JSON is the schema's metadata 'pose_diffusion'.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pose_diffusion.data.schema import tensor_column
+from pose_diffusion.geometry.skeleton import JOINTS, N_JOINTS
+from pose_diffusion.inference.lifted import LiftedFile, LiftedPerson, LiftedRecording
+
+NPZ, PARQUET = "poses.npz", "poses.parquet"
+METADATA = b"pose_diffusion"
+VERSION = 1
+UNITS = {
+    "frame": "0-based number of the image",
+    "time": "seconds, frame / fps",
+    "pose_3d": "metres, camera frame (x right, y down, z away from the camera), minus the pelvis",
+    "root_3d": "metres, camera frame: the pelvis, fitted to pose_2d by the camera",
+    "spread": "metres, RMS distance of the hypotheses from their mean; 0 where there is one",
+    "pose_2d": "pixels, x right, y down; a guess where a joint was not seen",
+    "seen": "whether the detector saw the joint",
+}
+_ROWS_OF_A_GROUP = 1 << 16
+
+
+def describe(lifted: LiftedFile) -> dict[str, Any]:
+    """What the arrays are, as plain values for JSON."""
+    return {
+        "format": "pose-diffusion-lifted",
+        "version": VERSION,
+        "input": lifted.path,
+        "found": lifted.found,
+        "model": {"name": lifted.bundle, "content_hash": lifted.recordings[0].model},
+        "joints": list(JOINTS),
+        "units": UNITS,
+        "recordings": [_describe(recording) for recording in lifted.recordings],
+    }
+
+
+def _describe(recording: LiftedRecording) -> dict[str, Any]:
+    return {
+        "name": recording.name,
+        "people": [person.name for person in recording.people],
+        "image_size": [recording.width, recording.height],
+        "fps": recording.fps,
+        "fps_assumed": recording.fps_assumed,
+        "camera": recording.camera.to_dict(),
+        "camera_assumed": recording.camera_assumed,
+    }
+
+
+def write_npz(lifted: LiftedFile, path: Path) -> None:
+    """All people of all recordings, in their order."""
+    people = [(number, person) for number, recording in enumerate(lifted.recordings) for person in recording.people]
+    arrays: dict[str, Any] = {
+        "about": np.array(json.dumps(describe(lifted))),
+        "joints": np.array(JOINTS),
+        "people": np.array([person.name for _, person in people]),
+        "recording": np.array([number for number, _ in people]),
+        "fps": np.array([recording.fps for recording in lifted.recordings]),
+        "image_size": np.array([(recording.width, recording.height) for recording in lifted.recordings]),
+        "camera_assumed": np.array([recording.camera_assumed for recording in lifted.recordings]),
+    }
+    for place, (number, person) in enumerate(people):
+        for name, values in _arrays(person, lifted.recordings[number].fps).items():
+            arrays[f"person{place}/{name}"] = values
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def write_parquet(lifted: LiftedFile, path: Path) -> None:
+    """A row a pose, all people of all recordings one after another."""
+    schema = _table(lifted.recordings[0], lifted.recordings[0].people[0]).schema
+    schema = schema.with_metadata({METADATA: json.dumps(describe(lifted)).encode()})
+    with pq.ParquetWriter(path, schema, compression="zstd") as file:
+        for recording in lifted.recordings:
+            for person in recording.people:
+                file.write_table(_table(recording, person).replace_schema_metadata(schema.metadata), _ROWS_OF_A_GROUP)
+
+
+def _arrays(person: LiftedPerson, fps: float) -> dict[str, np.ndarray]:
+    """Of one person, in the order of UNITS."""
+    values = {name: getattr(person, name) for name in UNITS if name != "time"} | {"time": person.frame / fps}
+    return {name: values[name] for name in UNITS}
+
+
+def _table(recording: LiftedRecording, person: LiftedPerson) -> pa.Table:
+    rows = len(person.frame)
+    columns: dict[str, pa.Array] = {
+        name: pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([value], pa.string()))
+        for name, value in (("recording", recording.name), ("person", person.name))
+    }
+    for name, values in _arrays(person, recording.fps).items():
+        if name == "seen":  # a tensor's numbers have no type of one bit
+            columns[name] = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), N_JOINTS)
+        else:
+            columns[name] = pa.array(values) if values.ndim == 1 else tensor_column(values, rows, values.shape[1:])
+    return pa.table(columns)
