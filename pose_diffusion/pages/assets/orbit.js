@@ -84,14 +84,15 @@ class Orbit {
     return [Math.sin(this.yaw), Math.cos(this.yaw), Math.sin(this.pitch), Math.cos(this.pitch)];
   }
 
-  /** A point in radii, z up, on a canvas whose scene is `side` pixels wide about (left, top): [x, y, depth]. */
+  /** A point in radii, z up, on a canvas whose scene is `side` pixels wide about (left, top): [x, y, depth, magnification]. */
   project([x, y, z], [left, top], side) {
     this.side = side;
     const [sy, cy, sp, cp] = this.angles();
     const [dx, dy, dz] = [x - this.target[0], y - this.target[1], z - this.target[2]];
     const [across, away] = [cy * dx + sy * dy, cy * dy - sy * dx];
     const [up, depth] = [cp * dz + sp * away, cp * away - sp * dz];
-    const scale = this.scale(side) * DISTANCE / Math.max(NEAREST, DISTANCE + depth);
-    return [left + scale * across, top - scale * up, depth];
+    const magnification = DISTANCE / Math.max(NEAREST, DISTANCE + depth); // against a point at the target
+    const scale = this.scale(side) * magnification;
+    return [left + scale * across, top - scale * up, depth, magnification];
   }
 }
