@@ -1,8 +1,8 @@
 """Arrays as short text, for a page that holds hours of poses.
 
 An array (T, ...) is rounded to whole steps, each number is replaced by its difference from the frame before, folded to a
-natural number (0, -1, 1, -2, ... to 0, 1, 2, 3, ...), and written channel by channel; of all numbers the lowest byte first,
-then the second, third and fourth; then zlib and base64. assets/unpack.js reads it. What is not finite comes back as NaN.
+natural number (0, -1, 1, -2, ... to 0, 1, 2, 3, ...), and written byte by byte: of all numbers the lowest, then of all the
+second, the third and the fourth; then zlib and base64. assets/unpack.js reads it. What is not finite comes back as NaN.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def pack(values: np.ndarray, step: float) -> dict:
     flat = np.asarray(values, np.float64).reshape(count, -1) / step
     finite = np.isfinite(flat)
     whole = np.where(finite, np.clip(np.rint(np.where(finite, flat, 0)), -_MOST, _MOST), _MISSING).astype(np.int32)
-    difference = np.diff(whole, axis=0, prepend=np.int32(0)).T.reshape(-1)  # wraps around, as the reader's sum does
+    difference = np.diff(whole, axis=0, prepend=np.int32(0)).reshape(-1)  # wraps around, as the reader's sum does
     folded = (difference << 1) ^ (difference >> 31)
     planes = folded.astype("<i4").view(np.uint8).reshape(-1, 4).T
     data = base64.b64encode(zlib.compress(planes.tobytes())).decode()

@@ -40,11 +40,9 @@ def write(
 
 def render(recording: LiftedRecording, video: dict | None = None, world: Sequence[np.ndarray] | None = None) -> str:
     """The page's text. video: see `video.describe`; the rest: see `write`."""
-    people = recording.people
+    people, limit = recording.people, marks.spread_limit(recording.people)
     if world is not None and [w.shape for w in world] != [p.pose_3d.shape for p in people]:
         raise InputError(f"world: shapes {[w.shape for w in world]}, expected {[p.pose_3d.shape for p in people]}")
-    limit = marks.spread_limit(people)
-    worlds = [None] * len(people) if world is None else world
     return render_page("pose_diffusion.viewer", {
         "name": recording.name,
         "size": [recording.width, recording.height],
@@ -56,7 +54,18 @@ def render(recording: LiftedRecording, video: dict | None = None, world: Sequenc
             "sides": ["left" if j in LEFT else "right" if j in RIGHT else "middle" for j in range(N_JOINTS)],
             "names": JOINTS,
         },
-        "people": [_person(p, w, limit, recording.fps) for p, w in zip(people, worlds, strict=True)],
+        "people": [
+            {"name": p.name, "rows": len(p.frame), "marks": marks.find(p, limit, recording.fps)} for p in people
+        ],
+        "rows": {
+            "frame": pack(np.concatenate([p.frame for p in people]), 1),
+            "pose_2d": pack(np.concatenate([p.pose_2d for p in people]), STEP_PX),
+            "seen": pack(np.concatenate([p.seen for p in people]), 1),
+            "pose_3d": pack(np.concatenate([p.pose_3d for p in people]), STEP_M),
+            "spread": pack(np.concatenate([p.spread for p in people]), STEP_M),
+            "root_3d": pack(np.concatenate([p.root_3d for p in people]), STEP_M),
+            "world": None if world is None else pack(np.concatenate(world), STEP_M),
+        },
         "limits": {
             "unsure_m": limit, "unsure_times": marks.UNSURE, "pose_jump": marks.POSE_JUMP, "place_jump": marks.PLACE_JUMP,
         },
@@ -90,22 +99,8 @@ def assumptions(recording: LiftedRecording, world: bool) -> list[list[str]]:
         ["Image", f"{recording.width} x {recording.height} pixels."],
         ["Ground", ground],
         ["Keypoints from", recording.source],
-        ["Model", recording.model],
+        ["Model", recording.model[:12]],
     ]
-
-
-def _person(person: LiftedPerson, world: np.ndarray | None, limit: float | None, fps: float) -> dict:
-    return {
-        "name": person.name,
-        "frame": pack(person.frame, 1),
-        "pose_2d": pack(person.pose_2d, STEP_PX),
-        "seen": pack(person.seen, 1),
-        "pose_3d": pack(person.pose_3d, STEP_M),
-        "spread": pack(person.spread, STEP_M),
-        "root_3d": pack(person.root_3d, STEP_M),
-        "world": None if world is None else pack(world, STEP_M),
-        "marks": marks.find(person, limit, fps),
-    }
 
 
 def _frames(people: Sequence[LiftedPerson]) -> dict[str, int]:

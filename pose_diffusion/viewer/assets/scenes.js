@@ -12,26 +12,30 @@ class Scene {
   constructor(kind, people) {
     this.kind = kind;
     this.people = people;
+    this.slots = assignSlots(people);
     this.measure();
   }
 
   /** A joint of a person, metres, z up; NaN where unknown. */
   joint(person, row, joint) {
-    if (this.kind === "world") return [...person.at("world", row, joint, 3)];
-    const [x, y, z] = person.at("pose_3d", row, joint, 3);
-    if (this.kind === "person") return [x + this.offset(person), z, -y];
+    if (this.kind === "world") return [...person.at("world", row, joint)];
+    const [x, y, z] = person.at("pose_3d", row, joint);
+    if (this.kind === "person") return [x + this.place(person)[0], z + this.place(person)[1], -y];
     const [across, down, away] = person.root_3d.subarray(3 * row, 3 * row + 3);
     return [x + across, z + away, -(y + down)];
   }
 
-  offset(person) {
-    return APART * (this.people.indexOf(person) - (this.people.length - 1) / 2);
+  /** Where somebody about the pelvis stands: side by side, many in several rows. */
+  place(person) {
+    const columns = this.slots < 6 ? this.slots : Math.ceil(Math.sqrt(2 * this.slots));
+    return [APART * (person.slot % columns - (columns - 1) / 2), 1.5 * APART * Math.floor(person.slot / columns)];
   }
 
-  /** Centre, radius and floor from the joints, without the outermost percent: a pose gone wrong must not shrink all others. */
+  /** Centre, radius and floor, without the outermost rows: a pose gone wrong must not shrink all others. */
   measure() {
     const axes = [[], [], []];
-    this.people.forEach((person) => person.sample(400).forEach((row) => {
+    const rows = this.people.reduce((sum, person) => sum + person.frame.length, 0);
+    this.people.forEach((person) => person.sample(Math.ceil(3000 * person.frame.length / rows)).forEach((row) => {
       for (let joint = 0; joint < person.joints; joint++) {
         const point = this.joint(person, row, joint);
         if (Number.isFinite(point[0] + point[1] + point[2])) point.forEach((value, axis) => axes[axis].push(value));
@@ -39,11 +43,12 @@ class Scene {
     }));
     const sorted = axes.map((values) => Float64Array.from(values).sort());
     const quantile = (axis, share) => sorted[axis][Math.floor(share * (sorted[axis].length - 1))] ?? 0;
-    this.low = [0, 1, 2].map((axis) => quantile(axis, 0.01));
-    this.high = [0, 1, 2].map((axis) => quantile(axis, 0.99));
-    this.floor = this.kind === "world" ? 0 : this.low[2];
-    this.centre = [0, 1, 2].map((axis) => (this.low[axis] + this.high[axis]) / 2);
-    const size = [0, 1, 2].map((axis) => this.high[axis] - this.low[axis]);
+    const trim = this.kind === "person" ? 0.01 : 0.04;
+    const low = [quantile(0, trim), quantile(1, trim), quantile(2, 0.01)];
+    const high = [quantile(0, 1 - trim), quantile(1, 1 - trim), quantile(2, 0.99)];
+    const size = [0, 1, 2].map((axis) => high[axis] - low[axis]);
+    this.floor = this.kind === "world" ? 0 : low[2];
+    this.centre = [0, 1, 2].map((axis) => (low[axis] + high[axis]) / 2);
     this.radius = Math.max(1, size[2] * 0.65, Math.hypot(size[0], size[1]) * 0.72);
     this.step = [0.25, 0.5, 1, 2, 5, 10, 20, 50].find((step) => this.radius / step < 6) || 100;
   }

@@ -3,8 +3,7 @@
 async function start() {
   const data = JSON.parse(at("data").textContent);
   at("data").remove();
-  const people = [];
-  for (const [number, packed] of data.people.entries()) people.push(await Person.load(packed, number, data.skeleton.count));
+  const people = await loadPeople(data.people, data.rows, data.skeleton.count);
   const poses = people.reduce((sum, person) => sum + person.frame.length, 0);
   at("lede").textContent = (data.name ? `${data.name}: ` : "") + `${counted(poses, "pose")} of ${people.length === 1 ? "one person" : `${people.length} people`}`;
   document.title = data.name ? `${data.name} – 3D poses` : "3D poses";

@@ -1,6 +1,4 @@
-// A lane for each person over all frames: mean spread as a hill, unsure stretches above it, unseen joints below, jumps as lines.
-
-const MOST_LANES = 12;
+// Lanes over all frames, one for each person who is there at a time: mean spread as a hill, unsure stretches above it, unseen joints below, jumps as lines.
 
 class Timeline {
   /** span: {first, last, stride} in frames. limit: metres above which a frame is unsure, or null. go(position) moves the player. */
@@ -26,11 +24,11 @@ class Timeline {
   }
 
   draw(people) {
-    const lanes = people.slice(0, MOST_LANES);
-    const tall = lanes.length > 3 ? 26 : 40;
-    this.canvas.style.height = `${Math.max(1, lanes.length) * tall}px`;
+    const lanes = assignSlots(people);
+    const tall = lanes > 3 ? 26 : 40;
+    this.canvas.style.height = `${lanes * tall}px`;
     const [context, width] = clearedCanvas(this.canvas);
-    lanes.forEach((person, i) => this.lane(context, person, width, i * tall, tall - 4));
+    people.forEach((person) => this.lane(context, person, width, person.slot * tall, tall - 4));
   }
 
   /** The pixel column of a frame's left edge. */
@@ -38,39 +36,37 @@ class Timeline {
     return (frame - this.span.first) / this.span.stride / this.count * width;
   }
 
-  /** For each pixel column the largest spread and the largest share of unseen joints; NaN where the person is in no frame. */
+  /** Pixel column -> [largest mean spread, largest share of unseen joints] of the frames that lie on it. */
   columns(person, width) {
-    const [spread, unseen] = [new Float32Array(width).fill(NaN), new Float32Array(width).fill(NaN)];
+    const columns = new Map();
     const wide = Math.max(1, Math.ceil(width / this.count));
     for (let row = 0; row < person.frame.length; row++) {
-      const [mean, share] = [person.meanSpread(row), person.unseen(row) / person.joints];
       const first = Math.floor(this.column(person.frame[row], width));
       for (let column = first; column < Math.min(width, first + wide); column++) {
-        if (!(spread[column] >= mean)) spread[column] = mean;
-        if (!(unseen[column] >= share)) unseen[column] = share;
+        let most = columns.get(column);
+        if (!most) columns.set(column, most = [0, 0]);
+        most[0] = Math.max(most[0], person.meanSpread[row]);
+        most[1] = Math.max(most[1], person.unseen[row] / person.joints);
       }
     }
-    return [spread, unseen];
+    return columns;
   }
 
   lane(context, person, width, top, tall) {
     const colour = personColour(person.number);
-    const [spread, unseen] = this.columns(person, Math.max(1, Math.floor(width)));
     const [strip, ceiling] = [4, this.limit === null ? 1 : 2 * this.limit];
     const base = top + tall - strip - 1;
     const reach = tall - 2 * strip - 2;
-    context.fillStyle = tone("grid");
-    context.fillRect(0, base, width, 1);
-    for (let column = 0; column < spread.length; column++) {
-      if (Number.isNaN(spread[column])) continue;
+    const ink = tone("ink");
+    this.columns(person, width).forEach(([spread, unseen], column) => {
       context.globalAlpha = 0.55;
       context.fillStyle = colour;
-      const high = this.limit === null ? reach / 3 : Math.min(1, spread[column] / ceiling) * reach;
+      const high = this.limit === null ? reach / 3 : Math.min(1, spread / ceiling) * reach;
       context.fillRect(column, base - high, 1, high + 1);
-      context.globalAlpha = unseen[column];
-      context.fillStyle = tone("ink");
+      context.globalAlpha = unseen;
+      context.fillStyle = ink;
       context.fillRect(column, base + 1, 1, strip);
-    }
+    });
     context.globalAlpha = 1;
     if (this.limit !== null) {
       context.strokeStyle = tone("soft");

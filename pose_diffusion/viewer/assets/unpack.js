@@ -1,4 +1,4 @@
-// Arrays as packing.py wrote them: base64 of zlib of byte planes of folded differences, channel by channel.
+// Arrays as packing.py wrote them: base64 of zlib of byte planes of folded differences.
 
 async function inflated(text) {
   const binary = atob(text);
@@ -12,15 +12,15 @@ async function inflated(text) {
 async function unpacked({shape, step, data}, whole = false) {
   const planes = await inflated(data);
   const size = planes.length / 4;
-  const rows = shape[0];
-  const channels = rows ? size / rows : 0;
+  const channels = shape[0] ? size / shape[0] : 1;
   const values = new (whole ? Float64Array : Float32Array)(size);
-  for (let channel = 0, i = 0; channel < channels; channel++) {
-    let sum = 0;
-    for (let row = 0; row < rows; row++, i++) {
+  const sums = new Int32Array(channels);
+  for (let start = 0; start < size; start += channels) {
+    for (let channel = 0; channel < channels; channel++) {
+      const i = start + channel;
       const folded = planes[i] | planes[size + i] << 8 | planes[2 * size + i] << 16 | planes[3 * size + i] << 24;
-      sum = (sum + ((folded >>> 1) ^ -(folded & 1))) | 0;
-      values[row * channels + channel] = sum === -2147483648 ? NaN : sum * step;
+      sums[channel] += (folded >>> 1) ^ -(folded & 1);
+      values[i] = sums[channel] === -2147483648 ? NaN : sums[channel] * step;
     }
   }
   return values;

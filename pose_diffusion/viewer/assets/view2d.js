@@ -11,10 +11,10 @@ class View2d {
     this.part = {x: 0, y: 0, width, height};
     if (!this.close) return;
     const [low, high] = [[Infinity, Infinity], [-Infinity, -Infinity]];
-    people.forEach((person) => person.sample().forEach((row) => {
+    people.forEach((person) => person.sample(2000).forEach((row) => {
       for (let joint = 0; joint < this.skeleton.count; joint++) {
-        if (!person.seenJoints(row)[joint]) continue;
-        person.at("pose_2d", row, joint, 2).forEach((value, axis) => {
+        if (!person.each("seen", row)[joint]) continue;
+        person.at("pose_2d", row, joint).forEach((value, axis) => {
           const inside = Math.max(0, Math.min(this.size[axis], value));
           low[axis] = Math.min(low[axis], inside);
           high[axis] = Math.max(high[axis], inside);
@@ -35,21 +35,24 @@ class View2d {
     const [across, down] = this.size.map((pixels) => pixels * scale);
     Object.assign(this.video.style, {left: `${left}px`, top: `${top}px`, width: `${across}px`, height: `${down}px`});
     context.strokeStyle = tone("field");
+    context.lineWidth = 1;
     context.strokeRect(left, top, across, down);
     const filmed = !this.video.hidden;
     people.forEach((person) => {
       const row = person.row(frame);
       if (row < 0) return;
       const points = Array.from({length: this.skeleton.count}, (_, joint) => {
-        const [x, y] = person.at("pose_2d", row, joint, 2);
+        const [x, y] = person.at("pose_2d", row, joint);
         return [left + scale * x, top + scale * y];
       });
-      const seen = person.seenJoints(row);
+      const seen = person.each("seen", row);
+      const heights = points.map((point) => point[1]);
+      const wide = Math.max(1.2, Math.min(3, (Math.max(...heights) - Math.min(...heights)) / 40));
       if (filmed) { // a rim, so that bones stand out from any picture
         const rim = {left: "#ffffffb0", right: "#ffffffb0", middle: "#ffffffb0"};
-        drawFigure(context, this.skeleton, points, rim, 5, seen);
+        drawFigure(context, this.skeleton, points, rim, wide + 2, seen);
       }
-      drawFigure(context, this.skeleton, points, figureColours(person.number, by), 3, seen);
+      drawFigure(context, this.skeleton, points, figureColours(person.number, by), wide, seen);
       if (named) drawName(context, person, points);
     });
   }

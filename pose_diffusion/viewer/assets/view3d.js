@@ -1,5 +1,6 @@
 // The 3D view: people, what the model is unsure of, their path and the ground, seen by an eye that the reader moves.
 
+const LEGIBLE = 35; // pixels a metre, below which names would lie upon each other
 const FOLLOW_RADIUS = 1.5; // metres about those that are followed
 
 class View3d {
@@ -20,7 +21,7 @@ class View3d {
     const followed = this.follow && scene.kind !== "person" && scene.middle(frame, second);
     const centre = followed || scene.centre;
     const radius = followed ? FOLLOW_RADIUS : scene.radius;
-    const side = scene.kind === "person" ? Math.min(width / 1.1, height * Math.max(1, people.length * 0.8)) : Math.min(width, height * 1.3);
+    const side = Math.min(width, height * 1.3);
     this.pixels = this.orbit.scale(side) / radius;
     this.project = (point) =>
       this.orbit.project(point.map((value, axis) => (value - centre[axis]) / radius), [width / 2, height / 2], side);
@@ -33,10 +34,9 @@ class View3d {
       return {person, row, points};
     });
     figures.sort((one, other) => (other.points[0][2] || 0) - (one.points[0][2] || 0)).forEach(({person, row, points}) => {
-      const spread = person.spread.subarray(row * person.joints, (row + 1) * person.joints);
-      if (this.spread) this.cloud(context, points, spread, personColour(person.number));
-      drawFigure(context, this.skeleton, points, figureColours(person.number, by), 4, person.seenJoints(row));
-      if (named) drawName(context, person, points);
+      if (this.spread) this.cloud(context, points, person.each("spread", row), personColour(person.number));
+      drawFigure(context, this.skeleton, points, figureColours(person.number, by), Math.max(1.5, Math.min(4, this.pixels / 50)), person.each("seen", row));
+      if (named && this.pixels > LEGIBLE) drawName(context, person, points);
     });
   }
 

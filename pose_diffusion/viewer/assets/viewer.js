@@ -23,7 +23,7 @@ class Viewer {
     at("colour").value = people.length > 1 ? "person" : "side";
     at("scene").querySelector("[value=world]").disabled = !this.hasWorld;
     at("scene").value = this.hasWorld ? "world" : people.length > 1 ? "camera" : "person";
-    at("spread-label").hidden = !this.hasSpread;
+    at("spread-label").hidden = at("spread-legend").hidden = !this.hasSpread;
     at("shift-label").hidden = true;
     this.listen();
     this.table();
@@ -37,7 +37,7 @@ class Viewer {
     this.film.load(this.data.video);
     if (this.data.video) this.data.video.data = null;
     new ResizeObserver(() => this.drawAll()).observe(at("view-3d"));
-    dark.addEventListener("change", () => this.drawAll());
+    dark.addEventListener("change", () => { this.colourTable(); this.drawAll(); });
   }
 
   listen() {
@@ -138,35 +138,44 @@ class Viewer {
 
   /** A row a person: whether shown, and what the model says of this frame. */
   table() {
-    const cells = (person) => [
-      {text: ""}, {text: ""}, {text: ""}, {text: ""},
-      {text: number(person.frame.length, 0)}, {text: number(person.marks.unsure.length, 0)}, {text: number(person.marks.jump.length, 0)},
-    ];
-    const heads = [["person"], ["spread (mm)"], ["unseen joints"], ["from camera (m)"], ["frames"], ["unsure stretches"], ["jumps"]];
-    const made = table("Spread, unseen joints and distance are of the frame shown.", [heads.map(([text]) => ({text}))], this.people.map(cells));
+    const spread = (text) => (this.hasSpread ? [text] : []);
+    const heads = ["person", ...spread("spread (mm)"), "unseen joints", "from camera (m)", "frames", ...spread("unsure stretches"), "jumps"];
+    const cells = (person) => {
+      const {unsure, jump} = person.marks;
+      const live = ["", ...spread(""), "", ""];
+      return [...live, number(person.frame.length, 0), ...spread(number(unsure.length, 0)), number(jump.length, 0)].map((text) => ({text}));
+    };
+    const made = table("As of the frame shown; untick a person to hide them.", [heads.map((text) => ({text}))], this.people.map(cells));
     this.rows = [...made.querySelectorAll("tbody tr")];
     this.people.forEach((person, i) => {
       const [label, box] = [element("label"), element("input")];
       Object.assign(box, {type: "checkbox", checked: true});
       box.addEventListener("change", () => { person.shown = box.checked; this.choose(true); });
-      const swatch = element("span", "", "swatch");
-      swatch.dataset.person = i;
-      label.append(box, swatch, ` ${shown(person.name)}`);
+      label.append(box, element("span", "", "swatch"), ` ${shown(person.name)}`);
       this.rows[i].firstChild.append(label);
     });
+    this.filled = new Set(this.people); // whose rows differ from a row of dashes
     at("people").append(made);
+    this.colourTable();
   }
 
+  colourTable() {
+    this.rows.forEach((row, i) => { row.querySelector(".swatch").style.background = personColour(i); });
+  }
+
+  /** Writes the rows of those who are there, and of those who have just gone. */
   fill() {
-    this.people.forEach((person, i) => {
+    const write = (person, values) => values.forEach((text, column) => { this.rows[person.number].children[column + 1].textContent = text; });
+    const spread = (text) => (this.hasSpread ? [text] : []);
+    const present = this.people.filter((person) => person.row(this.frame) >= 0);
+    this.filled.forEach((person) => write(person, [...spread("–"), "–", "–"]));
+    present.forEach((person) => {
       const row = person.row(this.frame);
       const away = person.root_3d[3 * row + 2];
-      const values = row < 0 ? ["–", "–", "–"] : [
-        this.hasSpread ? number(1000 * person.meanSpread(row), 0) : "–", number(person.unseen(row), 0),
-        Number.isFinite(away) ? number(away, 2) : "–",
-      ];
-      values.forEach((text, column) => { this.rows[i].children[column + 1].textContent = text; });
-      this.rows[i].querySelector(".swatch").style.background = personColour(i);
+      write(person, [
+        ...spread(number(1000 * person.meanSpread[row], 0)), number(person.unseen[row], 0), Number.isFinite(away) ? number(away, 2) : "–",
+      ]);
     });
+    this.filled = new Set(present);
   }
 }
