@@ -8,6 +8,7 @@ second, the third and the fourth; then zlib and base64. assets/unpack.js reads i
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 
 import numpy as np
@@ -19,7 +20,7 @@ _MOST = 2**31 - 2
 def pack(values: np.ndarray, step: float) -> dict:
     """{"shape", "step", "data"}. step: what values are rounded to, in their unit; one beyond 2^31 steps is cut there."""
     count = len(values)
-    flat = np.asarray(values, np.float64).reshape(count, -1) / step
+    flat = np.asarray(values, np.float64).reshape(count, math.prod(values.shape[1:])) / step
     finite = np.isfinite(flat)
     whole = np.where(finite, np.clip(np.rint(np.where(finite, flat, 0)), -_MOST, _MOST), _MISSING).astype(np.int32)
     difference = np.diff(whole, axis=0, prepend=np.int32(0)).reshape(-1)  # wraps around, as the reader's sum does

@@ -17,7 +17,7 @@ _TYPES = {".mp4": "video/mp4", ".m4v": "video/mp4", ".mov": "video/mp4", ".webm"
 
 
 def describe(video: str | os.PathLike, page: str) -> dict:
-    """What the page needs of a video: {"name", "type", "data", "url"}; data is base64 or null, url relative to the page or null.
+    """What the page needs of a video: {"name", "type", "data", "url"}; data: base64 or None; url: relative to the page or None.
 
     Raises InputError for a file that is not there or that browsers do not play.
     """
@@ -28,7 +28,9 @@ def describe(video: str | os.PathLike, page: str) -> dict:
     if kind is None:
         known = ", ".join(sorted(_TYPES))
         convert = f"ffmpeg -i {path.name} -c:v libx264 -pix_fmt yuv420p {path.stem}.mp4"
-        raise InputError(f"{video}: browsers do not play {path.suffix or 'files without a suffix'}, expected {known}; try: {convert}")
+        raise InputError(
+            f"{video}: browsers do not play {path.suffix or 'files without a suffix'}, expected {known}; try: {convert}"
+        )
     if path.stat().st_size <= MOST_EMBEDDED:
         return {"name": path.name, "type": kind, "data": base64.b64encode(path.read_bytes()).decode(), "url": None}
     return {"name": path.name, "type": kind, "data": None, "url": None if is_remote(page) else _relative(path, page)}

@@ -49,7 +49,7 @@ class Scene {
     const size = [0, 1, 2].map((axis) => high[axis] - low[axis]);
     this.floor = this.kind === "world" ? 0 : low[2];
     this.centre = [0, 1, 2].map((axis) => (low[axis] + high[axis]) / 2);
-    this.radius = Math.max(1, size[2] * 0.65, Math.hypot(size[0], size[1]) * 0.72);
+    this.radius = Math.max(1, size[2] * 0.82, Math.hypot(size[0], size[1]) * 0.72);
     this.step = [0.25, 0.5, 1, 2, 5, 10, 20, 50].find((step) => this.radius / step < 6) || 100;
   }
 

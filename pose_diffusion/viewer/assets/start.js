@@ -15,7 +15,7 @@ async function start() {
   window.viewer = viewer;
 }
 
-start().catch((error) => {
+window.ready = start().catch((error) => {
   at("lede").textContent = `This page could not be shown: ${error.message}. It needs a browser of 2023 or later.`;
   throw error;
 });

@@ -108,8 +108,12 @@ class Viewer {
   played(playing) {
     at("play").textContent = playing ? "❚❚ Pause" : "▶ Play";
     at("play").setAttribute("aria-pressed", String(playing));
-    if (playing) this.film.play(+at("speed").value);
-    else this.film.pause();
+    if (playing) {
+      this.film.play(+at("speed").value);
+    } else {
+      this.film.pause();
+      this.seek(); // it may have run on by a frame or two
+    }
   }
 
   /** The position of the video's frame while it plays; at the last one everything starts anew. */
