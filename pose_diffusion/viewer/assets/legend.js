@@ -1,6 +1,6 @@
 // What the drawing means, in units.
 
-const metres = (value) => (value >= 1 ? `${+value.toFixed(2)} m` : `${Math.round(value * 1000)} mm`);
+const metres = (value) => (value >= 0.25 ? `${+value.toFixed(2)} m` : `${Math.round(value * 1000)} mm`);
 
 function definitions(place, pairs) {
   place.replaceChildren(...pairs.flatMap(([name, text]) => [element("dt", name), element("dd", text)]));
