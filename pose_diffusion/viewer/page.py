@@ -27,18 +27,21 @@ def write(
     path: str | os.PathLike,
     video: str | os.PathLike | None = None,
     world: Sequence[np.ndarray] | None = None,
+    ground: str = "",
 ) -> None:
     """Writes the page to a local path or s3://.
 
     video: a local file, whose frame n is shown at n / fps seconds. world: for each person (T, 17, 3) metres, z up, the floor at
-    z = 0, NaN where unknown. Raises InputError for a video that is missing or that browsers do not play, and for a world
-    of other shapes.
+    z = 0, NaN where unknown. ground: how up and the floor are known, a sentence for the page.
+    Raises InputError for a video that is missing or that browsers do not play, and for a world of other shapes.
     """
     shown = None if video is None else videos.describe(video, os.fspath(path))
-    publish_bytes(os.fspath(path), render(recording, shown, world).encode())
+    publish_bytes(os.fspath(path), render(recording, shown, world, ground).encode())
 
 
-def render(recording: LiftedRecording, video: dict | None = None, world: Sequence[np.ndarray] | None = None) -> str:
+def render(
+    recording: LiftedRecording, video: dict | None = None, world: Sequence[np.ndarray] | None = None, ground: str = ""
+) -> str:
     """The page's text. video: see `video.describe`; the rest: see `write`."""
     people, limit = recording.people, marks.spread_limit(recording.people)
     if world is not None and [w.shape for w in world] != [p.pose_3d.shape for p in people]:
@@ -70,12 +73,12 @@ def render(recording: LiftedRecording, video: dict | None = None, world: Sequenc
             "unsure_m": limit, "unsure_times": marks.UNSURE, "pose_jump": marks.POSE_JUMP, "place_jump": marks.PLACE_JUMP,
         },
         "steps": {"px": STEP_PX, "m": STEP_M},
-        "assumptions": assumptions(recording, world is not None),
+        "assumptions": assumptions(recording, world is not None, ground),
         "video": video,
     })  # fmt: skip
 
 
-def assumptions(recording: LiftedRecording, world: bool) -> list[list[str]]:
+def assumptions(recording: LiftedRecording, world: bool, ground: str = "") -> list[list[str]]:
     """[subject, sentence] pairs: what was known of the recording, and what was assumed."""
     camera = recording.camera
     degrees = math.degrees(2 * math.atan(recording.width / 2 / camera.focal[0]))
@@ -88,11 +91,10 @@ def assumptions(recording: LiftedRecording, world: bool) -> list[list[str]]:
     else:
         lens = f"Known: {lens}."
     known = "Assumed" if recording.fps_assumed else "Known"
-    ground = (
-        "Upright and floor were estimated from the motion; the camera is taken to stand still."
-        if world
-        else "Unknown: 3D is in the camera's frame, and its level is the camera's, not the ground's."
-    )
+    if not world:
+        ground = "Unknown: 3D is in the camera's frame, and its level is the camera's, not the ground's."
+    elif not ground:
+        ground = "Up and the floor were fitted; the camera is taken to stand still."
     return [
         ["Camera", lens],
         ["Frame rate", f"{known}: {recording.fps:g} frames a second."],

@@ -18,6 +18,7 @@ from recordings import on_the_ground, person, recording
 from pose_diffusion.errors import InputError
 from pose_diffusion.inference.lifted import LiftedRecording
 from pose_diffusion.viewer import write
+from pose_diffusion.viewer.page import assumptions
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'> {{data}} \u2028 &amp; 1"
 
@@ -197,6 +198,11 @@ def test_it_says_what_is_assumed_of_the_camera(assumed: bool, sentence: str, fol
     text = shown(folder / f"assumed-{assumed}.html").evaluate("document.querySelector('#assumptions').textContent")
     assert sentence in text  # type: ignore[operator]
     assert f"{'Assumed' if assumed else 'Known'}: 10 frames a second" in text  # type: ignore[operator]
+
+
+def test_it_says_how_up_is_known() -> None:
+    said = dict(assumptions(recording(), world=True, ground="Up from a tilt of 10 degrees."))
+    assert said["Ground"] == "Up from a tilt of 10 degrees."
 
 
 def test_names_run_no_script_and_make_no_markup(folder: Path, shown: Callable[..., Page]) -> None:
