@@ -11,14 +11,14 @@ PACKAGE = ROOT / "pose_diffusion"
 # From the ground up: a package may import itself and those below it. Packages of one line may not import each other.
 LAYERS = [
     {"errors"},
-    {"runtime", "storage", "pretrained"},
+    {"runtime", "storage", "pretrained", "pages"},
     {"geometry"},
     {"config"},
     {"data"},
     {"diffusion"},
     {"models"},
     {"inference"},
-    {"training", "report", "export"},
+    {"training", "report", "export", "viewer"},
     {"inspection", "tuning"},
     {"distributed"},
     {"cli"},

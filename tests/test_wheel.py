@@ -51,6 +51,7 @@ def test_a_wheel_holds_the_package_its_configs_and_its_data_alone(wheel, reposit
     assert {str(path.relative_to(repository)) for path in model if path.is_file()} <= set(names)
     assert {"pose_diffusion/configs/quickstart.yaml", "pose_diffusion/configs/official/h36m_cpn.yaml"} <= set(names)
     assert {"pose_diffusion/geometry/h36m_cameras.json", "pose_diffusion/report/assets/page.html"} <= set(names)
+    assert {"pose_diffusion/pages/assets/style.css", "pose_diffusion/viewer/assets/page.html"} <= set(names)
     assert {name.split("/")[0].split("-")[0] for name in names} <= {"pose_diffusion"}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pose_diffusion.geometry.skeleton import EDGES, LEFT, N_JOINTS, RIGHT
-from pose_diffusion.report.html import render_page
+from pose_diffusion.pages.render import render_page
 
 # A page of ten thousand rows helps nobody; report.json has them all.
 MOST_ROWS = 200

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import yaml
 
-from pose_diffusion.report.html import render_page
+from pose_diffusion.pages.render import render_page
 from pose_diffusion.tuning import importance
 from pose_diffusion.tuning.importance import finite
 

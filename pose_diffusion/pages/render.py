@@ -1,7 +1,7 @@
 """Pages that hold all they show, open with no network and run in any browser of these years.
 
 A page is the page.html in a package's assets, where {{name}} stands for the file of that name in the same folder or, shared by
-all pages, in the report's; {{plotly}} for the charts' script, {{data}} for what the page shows. Data goes in as JSON without
+all pages, in this package's; {{plotly}} for the charts' script, {{data}} for what the page shows. Data goes in as JSON without
 a '<' and reaches the reader as text alone.
 """
 
@@ -16,15 +16,18 @@ from plotly.offline import get_plotlyjs
 def render_page(package: str, data: dict) -> str:
     """The page of a package ('pose_diffusion.report') with data that JSON can hold: no NaN."""
     folders = [resources.files(name) / "assets" for name in (package, __package__)]
-    made = {"plotly": get_plotlyjs(), "data": _embedded(data)}
     # Split once by the marks: what is put in is never searched for marks again.
     pieces = (folders[0] / "page.html").read_text(encoding="utf-8").split("{{")
     text = [pieces[0]]
     for piece in pieces[1:]:
         name, _, rest = piece.partition("}}")
-        if name not in made:
-            made[name] = next(folder / name for folder in folders if (folder / name).is_file()).read_text(encoding="utf-8")
-        text += [made[name], rest]
+        if name == "data":
+            made = _embedded(data)
+        elif name == "plotly":
+            made = get_plotlyjs()
+        else:
+            made = next(folder / name for folder in folders if (folder / name).is_file()).read_text(encoding="utf-8")
+        text += [made, rest]
     return "".join(text)
 
 

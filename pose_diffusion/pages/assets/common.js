@@ -55,10 +55,15 @@ function pairTable(place, values) {
   place.append(table("", [], rows));
 }
 
-/** A colour of the style sheet, which knows light and dark. */
-const tone = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const tones = new Map(); // read once: drawings ask for them at every frame
+dark.addEventListener("change", () => tones.clear());
+
+/** A colour of the style sheet, which knows light and dark. */
+function tone(name) {
+  if (!tones.has(name)) tones.set(name, getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim());
+  return tones.get(name);
+}
 
 /** Draws now, and again whenever the reader's screen turns light or dark. */
 function drawn(make) {

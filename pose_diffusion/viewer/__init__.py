@@ -1,0 +1,5 @@
+"""A page to look at lifted poses: 2D beside 3D, with what the model is unsure of."""
+
+from pose_diffusion.viewer.page import write
+
+__all__ = ["write"]
