@@ -33,7 +33,11 @@ _MASS = {"Hip": 0.239, "Thorax": 0.196, "Neck/Nose": 0.02, "Head": 0.05, "RHip":
 _MASSES = np.array([_MASS.get(name, _MASS.get("R" + name[1:], 0)) for name in JOINTS])
 _MASSES /= _MASSES.sum()
 _LEAN = 0.11  # radians that the centre of mass is forward of the ankles
-_RUN, _RUN_LEAN, _MOST_LEAN = 1.6, 0.075, 0.15  # m/s from which on runners lean forwards, radians for each m/s more, and at most
+_RUN, _RUN_LEAN, _MOST_LEAN = (
+    1.6,
+    0.075,
+    0.15,
+)  # m/s from which on runners lean forwards, radians for each m/s more, and at most
 _RUN_DEVIATION = 0.5  # of that further lean
 _STRAIGHT = 0.75  # from hips to ankles, of the length of a standing person's legs
 _IN_LINE = np.cos(np.radians(45))

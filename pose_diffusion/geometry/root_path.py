@@ -49,27 +49,31 @@ class Floor:
     height: float
 
 
-def fit_deviation(pose: Floats, root: Floats) -> tuple[Floats, Floats]:
-    """Standard deviations of a fitted root across and along its ray, each (T,), metres. pose: (T, 17, 3), root: (T, 3)."""
+def fit_deviation(pose: Floats, root: Floats, spread: Floats | None = None) -> tuple[Floats, Floats]:
+    """Standard deviations of a fitted root across and along its ray, each (T,), metres.
+
+    pose: (T, 17, 3), root: (T, 3). spread: (T, 17), what is known of each joint's deviation; adds to that of all joints.
+    """
     distance = np.linalg.norm(root, axis=-1)
     ray = root / distance[:, None].clip(1e-9)
     across = pose - (pose @ ray[..., None]) * ray[:, None]
     extent = np.sqrt(((across - across.mean(1, keepdims=True)) ** 2).sum((-2, -1)) / N_JOINTS)
-    aside = np.full(len(pose), _JOINT / np.sqrt(N_JOINTS))
+    joint = np.full(len(pose), _JOINT) if spread is None else np.hypot(_JOINT, np.sqrt((spread**2).mean(-1)))
+    aside = joint / np.sqrt(N_JOINTS)
     return aside, aside * distance / extent.clip(_SHORTEST)
 
 
-def smooth_root(pose: Floats, root: Floats, time: Floats, floor: Floor | None = None) -> Floats:
+def smooth_root(pose: Floats, root: Floats, time: Floats, spread: Floats | None = None, floor: Floor | None = None) -> Floats:
     """The root (T, 3) smoothed, with contacts where there is a floor. pose: (T, 17, 3) minus the pelvis, metres, all finite.
 
-    time: (T,) seconds, ascending. Frames more than `LONGEST_GAP` apart do not act on each other.
+    time: (T,) seconds, ascending. spread: see `fit_deviation`. Frames more than `LONGEST_GAP` apart do not act on each other.
     """
     if len(root) < 2:
         return root.copy()
     step = np.diff(time)
     linked = step <= LONGEST_GAP
     span = frame_seconds(time)
-    aside, along = fit_deviation(pose, root)
+    aside, along = fit_deviation(pose, root, spread)
     axes = _ray_axes(root) / np.stack([aside, aside, along], -1)[..., None]  # (T, 3, 3), residuals in deviations
     motion = _acceleration(step, linked)
     path = root
