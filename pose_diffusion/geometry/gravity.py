@@ -5,11 +5,13 @@ Two cues, each with a deviation:
 - Posture. Who stands has the centre of mass over the feet: its direction from between the ankles, less the lean that comes of
   the ankles being behind the middle of the feet, is up. The frames in which the legs are straight and the trunk is in line with
   them are averaged robustly. Of a person who only sits the trunk is taken, which says less.
-- Floor. The lower ankle a of each of these frames is at one height, u . a = h. Its deviation is that of the root along its ray,
-  as far as the ray is steep, and some centimetres. This says much of people who walk about, and little of one who stays in place.
+- Floor. The lower ankle a of each of these frames is at one height, u . a = h. Its deviation is that of the root along its
+  ray, as far as the ray is steep, and some centimetres. This says much of people who walk about, and little of others. Where it
+  contradicts the postures, people are on stairs or climb, and it is left out.
 
-Gauss-Newton steps for u and h on both, with Cauchy's weights, give the posterior's mode and its covariance. A frame whose posture
-would mean a camera tilted or rolled further than people set cameras up says nothing: a lying person is no standing one.
+Gauss-Newton steps for u and h on both, with Cauchy's weights, give the most probable u and its covariance. A frame whose
+posture would mean a camera tilted or rolled further than cameras are set up says nothing: a lying person is no standing one.
+The lean of people who run grows with their speed.
 
 Shares of the body's mass: de Leva, 'Adjustments to Zatsiorsky-Seluyanov's segment inertia parameters', 1996.
 """
@@ -57,7 +59,7 @@ _CONTRADICTS = 15.0  # degrees that the floor may move what postures say: more i
 class Up:
     """direction: (3,) unit, camera frame (x right, y down, z away). deviation: expected root mean square error, degrees.
 
-    apart: degrees between it and what postures alone say.
+    apart: degrees between what postures alone say and both cues.
     """
 
     direction: Floats
@@ -90,7 +92,7 @@ class _FloorPoints:
 
 
 def camera_up(tilt: float = 0.0, roll: float = 0.0) -> Floats:
-    """(3,) up in the frame of a camera that looks down by `tilt` and sees upright things turned clockwise by `roll`, degrees."""
+    """(3,) up in the frame of a camera that looks down by `tilt` and sees upright things turned clockwise by `roll` degrees."""
     down, turned = np.radians(tilt), np.radians(roll)
     return np.array([np.sin(turned) * np.cos(down), -np.cos(turned) * np.cos(down), -np.sin(down)])
 
@@ -123,10 +125,9 @@ def estimate_up(poses: Sequence[Floats], roots: Sequence[Floats], times: Sequenc
     alone = _unit(np.sum([np.trace(one.information) * one.direction for one in postures], 0))
     up, deviation = _solve(alone, postures, floor)
     apart = float(degrees_between(alone, up))
-    if apart <= _CONTRADICTS:
-        return Up(up, deviation, apart)
-    up, deviation = _solve(alone, postures, replace(floor, share=0 * floor.share))
-    return Up(up, float(np.hypot(deviation, apart / 2)), float(degrees_between(alone, up)))
+    if apart > _CONTRADICTS:
+        up, deviation = _solve(alone, postures, replace(floor, share=0 * floor.share))
+    return Up(up, float(np.hypot(deviation, apart / 2)), apart)
 
 
 def _solve(up: Floats, postures: Sequence[Posture], floor: _FloorPoints) -> tuple[Floats, float]:

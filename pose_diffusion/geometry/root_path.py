@@ -4,7 +4,6 @@ The path r(t) of the pelvis minimises a sum over frames of squares, each over it
 
     r - fitted r                  across the ray, and along it, where the fit is an order of magnitude less certain
     r''                           acceleration, as of people
-    u . (r + foot) - standing     height of a foot that stands on the floor
     (r + foot)'                   velocity of a foot that stands on the floor
 
 It is a Whittaker smoother (Eilers, 'A perfect smoother', 2003) in three coordinates with contacts: a banded system, solved a
@@ -30,11 +29,11 @@ Floats = NDArray[np.float64]
 
 FEET = [JOINTS.index("RFoot"), JOINTS.index("LFoot")]
 LONGEST_GAP = 0.5  # seconds between frames over which a path is followed
-_JOINT = 0.05  # metres of a joint's error, in pose and image together
+_JOINT = 0.03  # metres of a joint's error, in pose and image together
 _SHORTEST = 0.15  # metres of a body's extent across the ray
 _MEMORY = 0.5  # seconds over which errors of the fit fade
-_ACCELERATION, _STEADY = 3.0, 0.1  # of a pelvis, m/s^2 of each axis, and seconds over which it changes
-_SLIDE, _SINK = 0.1, 0.02  # m/s and metres that a standing foot may be off
+_ACCELERATION, _STEADY = 8.0, 0.1  # of a pelvis, m/s^2 of each axis, and seconds over which it changes
+_SLIDE = 0.15  # m/s of a standing foot, as the pose has it
 _NEAR, _SLOW = 0.05, 0.4  # metres over the floor and m/s at which a foot is half on the floor
 _CAUCHY = 2.0  # deviations at which a fit counts half
 _STEPS = 5
@@ -82,10 +81,11 @@ def smooth_root(pose: Floats, root: Floats, time: Floats, spread: Floats | None 
         weight = np.sqrt(span / _MEMORY / (1 + squared / _CAUCHY**2))
         rows = axes * weight[:, None, None]
         matrices, targets = [motion, _blocks(rows)], [np.zeros(motion.shape[0]), (rows @ root[..., None]).ravel()]
-        for foot in FEET if floor else ():
-            for matrix, target in _contact(path, pose[:, foot], step, linked, span, floor):
-                matrices.append(matrix)
-                targets.append(target)
+        if floor is not None:
+            for foot in FEET:
+                held, goal = _contact(path, pose[:, foot], step, linked, floor)
+                matrices.append(held)
+                targets.append(goal)
         path = _least_squares(sparse.vstack(matrices, format="csr"), np.concatenate(targets)).reshape(-1, 3)
     return path
 
@@ -132,17 +132,14 @@ def _acceleration(step: Floats, linked: NDArray[np.bool_]) -> sparse.csr_array:
 
 
 def _contact(
-    path: Floats, offset: Floats, step: Floats, linked: NDArray[np.bool_], span: Floats, floor: Floor
-) -> list[tuple[sparse.csr_array, Floats]]:
-    """Equations that hold a foot on the floor, (rows, 3 T) and what they should give, in deviations. offset: (T, 3)."""
-    time = np.concatenate([[0], np.cumsum(step)])
-    stands = standing(path + offset, time, floor)
-    height = np.sqrt(stands * span / _MEMORY) / _SINK
-    heights = sparse.kron(sparse.diags_array(height), floor.up[None], "csr"), height * (floor.height - offset @ floor.up)
-    still = np.sqrt(np.minimum(stands[1:], stands[:-1]) * linked * step / _MEMORY) / _SLIDE / step
+    path: Floats, offset: Floats, step: Floats, linked: NDArray[np.bool_], floor: Floor
+) -> tuple[sparse.csr_array, Floats]:
+    """Velocities of a foot that stands, (3 T - 3, 3 T), and what they should give, in deviations. offset: (T, 3) metres."""
+    stands = standing(path + offset, np.concatenate([[0], np.cumsum(step)]), floor)
+    weight = np.sqrt(np.minimum(stands[1:], stands[:-1]) * linked * step / _MEMORY) / _SLIDE / step
     shape = len(step), len(step) + 1
-    moves = sparse.kron(sparse.diags_array([-still, still], offsets=[0, 1], shape=shape), np.eye(3), "csr")
-    return [heights, (moves, -(still[:, None] * np.diff(offset, axis=0)).ravel())]
+    matrix = sparse.kron(sparse.diags_array([-weight, weight], offsets=[0, 1], shape=shape), np.eye(3), "csr")
+    return matrix, -(weight[:, None] * np.diff(offset, axis=0)).ravel()
 
 
 def _least_squares(matrix: sparse.csr_array, target: Floats) -> Floats:

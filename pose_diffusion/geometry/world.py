@@ -6,7 +6,7 @@ The origin is the floor's point under the camera, which no person's movement and
 away from the camera, x to its right, both level. So the world does not turn where the camera is tilted or rolled in place, and
 turns about z with a camera that is panned.
 
-Up is `estimate_up`'s from the motion, or the user's tilt and roll; where the motion cannot tell, the camera is taken to be level.
+Up is `estimate_up`'s from the motion, or the user's tilt and roll. Where the motion cannot tell, the camera is taken for level.
 The floor is under the tenth percentile of the lower ankle's height, by the height of an ankle. Each root is smoothed in time
 (`smooth_root`): first alone, from which come up and the floor, then with feet that stand on that floor.
 
@@ -64,7 +64,7 @@ class World:
     up_deviation: float | None
     """Expected error of up in degrees (root mean square); None where it was given or assumed."""
     cues_apart: float | None
-    """Degrees between up and what people's postures alone say of it; None where it was given or assumed."""
+    """Degrees between what people's postures alone say of up and what postures and feet say; None where it was given or assumed."""
 
     @property
     def tilt(self) -> float:
@@ -100,8 +100,8 @@ class World:
 def place(people: Sequence[Person], tilt: float | None = None, roll: float = 0.0, contacts: bool = True) -> World:
     """The world of the people of one still camera.
 
-    tilt: degrees by which the camera looks down, None to find up in the motion. roll: degrees by which upright things are turned
-    clockwise in the image, where a tilt is given. contacts: hold standing feet on the floor when the roots are smoothed.
+    tilt: degrees by which the camera looks down, None to find up in the motion. roll: degrees by which upright things are
+    turned clockwise in the image, where a tilt is given. contacts: hold standing feet on the floor when the roots are smoothed.
     Raises InputError for other shapes, times that do not ascend, angles no camera has, and where nobody has a pose.
     """
     tracks = [_track(number, person) for number, person in enumerate(people)]
@@ -156,7 +156,7 @@ def _track(number: int, person: Person) -> _Track:
             raise InputError(f"{where}: {name} has shape {values.shape}, expected {shape if name != 'pose' else '(T, 17, 3)'}")
     if not (np.isfinite(time).all() and (np.diff(time) > 0).all()):
         raise InputError(f"{where}: times are not finite or do not ascend; expected seconds, each more than the one before")
-    frames = np.isfinite(pose).all((1, 2)) & np.isfinite(root).all(1)
+    frames = np.isfinite(np.concatenate([pose.reshape(count, -1), root], 1)).all(1)
     if (root[frames, 2] <= 0).any():
         raise InputError(f"{where}: a root is behind the camera; expected metres in the camera frame, z away from it")
     finite = None if person.spread is None else np.nan_to_num(spread[frames])
