@@ -146,6 +146,6 @@ def _least_squares(matrix: sparse.csr_array, target: Floats) -> Floats:
     normal = (matrix.T @ matrix).todia()
     count = matrix.shape[1]
     band = np.zeros((_BAND + 3, count))
-    for below in range(len(band)):
+    for below in range(min(len(band), count)):
         band[below, : count - below] = normal.diagonal(-below)
     return solveh_banded(band, matrix.T @ target, lower=True)

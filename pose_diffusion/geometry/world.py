@@ -64,7 +64,7 @@ class World:
     up_deviation: float | None
     """Expected error of up in degrees (root mean square); None where it was given or assumed."""
     cues_apart: float | None
-    """Degrees between what people's postures alone say of up and what postures and feet say; None where it was given or assumed."""
+    """Degrees between what postures alone say of up and what postures and feet say; None where up was given or assumed."""
 
     @property
     def tilt(self) -> float:
