@@ -182,7 +182,7 @@ def _average(direction: Floats, frames: NDArray[np.bool_], root: Floats, seconds
         squared = ((chosen - mean) ** 2).sum(-1)
         scatter = max(float(np.median(squared)), 1e-12)
         mean = _unit((chosen / (1 + squared / scatter)[:, None]).sum(0))
-    ray = _unit(np.median(root[frames], 0))
+    ray = _unit(root[frames].mean(0))
     along = _unit(ray - (ray @ mean) * mean)
     axes = np.stack([along, np.cross(mean, along)])
     variance = deviation**2 + scatter / (1 + seconds / _MEMORY)
