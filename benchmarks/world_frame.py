@@ -276,7 +276,9 @@ def _median(values: Floats) -> float:
 
 
 def _both(values: Sequence[float], factor: float = 1000, digits: int = 0) -> str:
-    """The median and the 90th percentile."""
+    """The median and the 90th percentile of those that are numbers."""
+    if np.isnan(values).all():
+        return "-"
     middle, high = np.nanpercentile(values, [50, 90]) * factor
     return f"{middle:.{digits}f} ({high:.{digits}f})"
 

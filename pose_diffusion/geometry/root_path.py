@@ -34,7 +34,7 @@ _SHORTEST = 0.15  # metres of a body's extent across the ray
 _MEMORY = 0.5  # seconds over which errors of the fit fade
 _ACCELERATION, _STEADY = 8.0, 0.1  # of a pelvis, m/s^2 of each axis, and seconds over which it changes
 _SLIDE = 0.15  # m/s of a standing foot, as the pose has it
-_NEAR, _SLOW = 0.05, 0.4  # metres over the floor and m/s at which a foot is half on the floor
+_NEAR, _SLOW = 0.05, 0.6  # metres over the floor and m/s at which a foot is half, and a quarter, on the floor
 _CAUCHY = 2.0  # deviations at which a fit counts half
 _STEPS = 5
 _BAND = 6  # diagonals beside the main one: frames two apart, three coordinates
@@ -96,7 +96,7 @@ def standing(foot: Floats, time: Floats, floor: Floor) -> Floats:
         return np.zeros(len(foot))
     over = (foot @ floor.up - floor.height).clip(0)
     speed = np.linalg.norm(np.gradient(foot, time, axis=0), axis=-1)
-    return np.exp2(-((over / _NEAR) ** 2)) / (1 + (speed / _SLOW) ** 2)
+    return np.exp2(-((over / _NEAR) ** 2)) / (1 + (speed / _SLOW) ** 2) ** 2  # a skater's feet are quick, and free
 
 
 def frame_seconds(time: Floats) -> Floats:

@@ -202,7 +202,7 @@ def test_turning_the_camera_in_place_turns_the_world_about_its_vertical_alone(ax
     np.testing.assert_allclose(second[..., 2], first[..., 2], atol=1e-6)
     ratio = complex_second / complex_first
     np.testing.assert_allclose(ratio, np.broadcast_to(ratio[:1, :1], ratio.shape), atol=1e-6)
-    panned = 15 if axis == 1 else 0
+    panned = -15 if axis == 1 else 0  # what is ahead is seen further to the right
     assert abs(np.degrees(np.angle(ratio.flat[0])) - panned) < 1
 
 
@@ -253,6 +253,14 @@ def test_contacts_keep_standing_feet_from_sliding(seed: int) -> None:
         still = np.linalg.norm(np.diff(points[:, [3, 6]], axis=0), axis=-1) < 1e-4
         slides.append(np.median(np.linalg.norm(np.diff(feet, axis=0), axis=-1)[still]))
     assert slides[1] < 0.6 * slides[0]
+
+
+def test_who_glides_over_the_floor_keeps_the_speed() -> None:
+    """A skater at 2 m/s, whose feet stand in the pose and not on the floor."""
+    points = stand(60)
+    points[..., 0] += 2 * np.arange(60)[:, None] / RATE
+    truth = Still(10, 0, 2).person(points)
+    assert np.abs(place([truth], tilt=10).roots[0] - truth.root).max() < 0.1
 
 
 def test_a_wrong_root_in_a_few_frames_moves_the_path_little() -> None:
