@@ -89,13 +89,16 @@ class Line:
 Lifter = Callable[[Seen], Tensor]  # to poses (N, 17, 3), metres in the camera frame
 
 
-def read_clips(path: str, fps: float, split: str = "", part: str = "test", most: int = 0) -> list[Clip]:
+def read_clips(
+    path: str, fps: float, split: str = "", part: str = "test", most: int = 0, walk_radius: float = _WALK_RADIUS
+) -> list[Clip]:
     """The recordings of a part of the split, or all without one; `most` of them, evenly spaced, 0 for every one.
 
-    split: relative to the arrays' folder. Raises InputError for bad files, and where the part has no recordings.
+    split: relative to the arrays' folder. walk_radius: metres from a path's middle at which it is bent back.
+    Raises InputError for bad files, and where the part has no recordings.
     """
     settings = JointsConfig(
-        cameras="ring", ring_cameras=1, walk_radius=_WALK_RADIUS, kernels=1, fps=fps, source_fps=fps, split=split
+        cameras="ring", ring_cameras=1, walk_radius=walk_radius, kernels=1, fps=fps, source_fps=fps, split=split
     )
     source = joint_arrays.open_source(Inputs(path), settings, LocalExecutor())
     sequences = [one for one in source.sequences if not split or one.split == part]
