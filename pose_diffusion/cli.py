@@ -6,10 +6,12 @@ A verb imports what it needs when it runs: without torch and Ray, --help and a m
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from pose_diffusion import storage
@@ -100,11 +102,15 @@ def lift(config: Config) -> int:
     from pose_diffusion.export import lifted_files
     from pose_diffusion.inference.file_lifting import lift_files
     from pose_diffusion.report.lift_lines import lines
+    from pose_diffusion.viewer import write_pages
 
     folder = lifted_files.output_folder(config)
     lifted = lift_files(config)
-    paths = lifted_files.write(lifted, config, folder)
+    pages = functools.partial(write_pages, published=folder, video=config.lift.video)
+    paths = lifted_files.write(lifted, config, folder, pages)
     print("\n".join([*lines(lifted), f"{'wrote':<9}{shown_paths(paths)}"]))
+    if config.lift.view:
+        _open(next(path for path in paths if path.endswith(".html")))
     return 1 if lifted.skipped else 0
 
 
@@ -230,6 +236,14 @@ def show(table: RenderableType) -> None:
 def shown_paths(paths: Sequence[str]) -> str:
     """The paths where they are few, else how many."""
     return ", ".join(paths) if len(paths) <= _MOST_PATHS else f"{len(paths)} files, the first: {paths[0]}"
+
+
+def _open(page: str) -> None:
+    """Opens a local page in the browser, where there is one."""
+    import webbrowser
+
+    if not storage.is_remote(page):
+        webbrowser.open(Path(page).resolve().as_uri())
 
 
 def _summary(verb: Verb) -> str:

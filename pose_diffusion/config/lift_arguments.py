@@ -33,12 +33,15 @@ def parse(
     parser.add_argument("words", nargs="*", metavar="INPUT", help="file or folder of keypoints; and section.key=value")
     for names, key, text in _FLAGS:
         parser.add_argument(*names, dest=key, metavar=names[-1].lstrip("-").upper().replace("-", "_"), help=text)
+    parser.add_argument("--view", dest="lift.view", action="store_true", help="write the page and open it in the browser")
     arguments = vars(parser.parse_intermixed_args(argv))
     overrides = [word for word in arguments["words"] if _OVERRIDE.match(word)]
     inputs = [word for word in arguments["words"] if not _OVERRIDE.match(word)]
     if len(inputs) > 1:
         raise InputError(f"{len(inputs)} inputs, {', '.join(inputs)}: expected one file or one folder")
     flags: dict[str, Any] = {"lift.input": inputs[0]} if inputs else {}
+    if arguments["lift.view"]:
+        flags["lift.view"] = True
     for names, key, _ in _FLAGS:
         if arguments[key] is not None:
             flags[key] = _READ.get(key, lambda text, name: text)(arguments[key], names[-1])
@@ -86,6 +89,8 @@ _FLAGS = (
         "infer.field_of_view",
         "horizontal angle of the camera, degrees; 2 atan(width / 2 / diagonal) if unknown",
     ),
+    (("--camera-tilt",), "lift.camera_tilt", "degrees by which the camera looks down; found from how people stand if unknown"),
+    (("--video",), "lift.video", "the video, which the page shows behind the keypoints"),
     (("--person",), "lift.person", "lift these people alone, by name or number, with commas"),
     (("--bundle",), "infer.bundle", "another model than the one that comes with the package, a folder or s3://"),
 )
@@ -94,5 +99,6 @@ _READ = {
     "lift.image_size": _size,
     "infer.fps": _number,
     "infer.field_of_view": _number,
+    "lift.camera_tilt": _number,
     "lift.person": _several,
 }

@@ -1,5 +1,6 @@
 """What `lift` writes of a file: a folder with lift.json, the arrays, and other programs' files on request.
 
+    view.html                          see `viewer`, which gives its writer
     lift.json      whose 3D the folder holds, by which model and settings, and which files those are
     poses.npz, poses.parquet           see `lifted_arrays`
     <person>/<recording>.bvh, ...      see the modules of this package
@@ -24,6 +25,8 @@ from pose_diffusion.export.sequences import PoseTrack
 from pose_diffusion.inference.lifted import LiftedFile
 
 NAME = "lift.json"
+HTML = "html"
+Pages = Callable[[LiftedFile, Path], Iterable[str]]  # writes pages into a local folder and gives their names
 _SUFFIX = "_3d"  # of the folder beside the input
 # What writes everything of a lifted file, by its name in lift.format: a file's name and its writer. The other formats are those
 # of `export`, which know sequences of poses alone.
@@ -39,7 +42,7 @@ def output_folder(config: Config) -> str:
     if not folder:
         folder = beside(path, is_folder=bool(storage.list_files(path)))
     named = Path(folder).suffix.lstrip(".")
-    if named in (*ARRAYS, *FORMATS):
+    if named in (*ARRAYS, HTML, *FORMATS):
         raise InputError(f"{folder}: -o takes a folder; choose what is written into it by --format {named}")
     if folder.rstrip("/") == path or folder.startswith(f"{path}/"):
         raise InputError(f"{folder}: is in the input's folder, where it would be read as input: choose another -o")
@@ -53,14 +56,14 @@ def beside(path: str, is_folder: bool) -> str:
     return (stem if dot and "/" not in suffix and not is_folder else path) + _SUFFIX
 
 
-def write(lifted: LiftedFile, config: Config, folder: str) -> list[str]:
-    """Publishes the files that lift.format asks for, and returns their paths.
+def write(lifted: LiftedFile, config: Config, folder: str, pages: Pages) -> list[str]:
+    """Publishes the files that lift.format and lift.view ask for, and returns their paths. pages: writes html.
 
     Raises InputError where files are in the way that `lift` has not written.
     """
     before = _record(folder).get("files", [])
     with _aside(folder) as aside:
-        names = sorted(set(_write_all(lifted, config, aside)))
+        names = sorted(set(_write_all(lifted, config, aside, pages)))
         for name in names:
             if name not in before and storage.exists(storage.join(folder, name)):
                 raise InputError(f"{storage.join(folder, name)}: is there, and not from lift: choose another -o, or move it")
@@ -82,9 +85,13 @@ def tracks(lifted: LiftedFile) -> Iterator[PoseTrack]:
             yield PoseTrack(person.name, recording.name, "", person.frame, person.pose_3d, person.root_3d)
 
 
-def _write_all(lifted: LiftedFile, config: Config, folder: Path) -> Iterable[str]:
+def _write_all(lifted: LiftedFile, config: Config, folder: Path, pages: Pages) -> Iterable[str]:
     """Writes all files below a local folder and yields their names in it."""
+    if config.lift.view or config.lift.video or HTML in config.lift.format:
+        yield from pages(lifted, folder)
     for name in config.lift.format:
+        if name == HTML:
+            continue
         if name in ARRAYS:
             file, writer = ARRAYS[name]
             writer(lifted, folder / file)

@@ -31,6 +31,7 @@ from pose_diffusion.inference.clip_lifting import ASSUMED_RATE
 from pose_diffusion.inference.estimation import Estimate
 from pose_diffusion.inference.lifted import LiftedFile, LiftedPerson, LiftedRecording
 from pose_diffusion.inference.options import SamplingOptions, check_video_settings
+from pose_diffusion.inference.placing import placed
 from pose_diffusion.inference.sequence_lifting import Reached, estimate_frames, estimate_video, frames
 from pose_diffusion.inference.video_bundle import VideoBundle
 from pose_diffusion.runtime.process import configure_runtime
@@ -98,6 +99,7 @@ def lift_files(config: Config) -> LiftedFile:
     started = time.monotonic()
     skip = config.prepare.on_error == "skip"
     recordings, skipped = _lift_all(lifter, clips, skip)
+    recordings = tuple(placed(one, config.lift.camera_tilt, config.lift.camera_roll) for one in recordings)
     if not recordings:
         raise InputError(f"{config.lift.input}: nothing could be lifted; the first of {len(skipped)}: {skipped[0]}")
     return LiftedFile(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pose_diffusion.geometry.camera import Camera
+from pose_diffusion.geometry.world import World
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,18 @@ class LiftedRecording:
     """What wrote the input, such as 'AlphaPose results'."""
     model: str
     """Content hash of the bundle that lifted it."""
+    world: World | None = None
+    """Where the floor and up are, and the smoothed roots of `people`; None where nobody has a place."""
+
+    def joints_world(self, number: int) -> np.ndarray:
+        """(T, 17, 3) float32: joints of a person (their place in `people`), metres; NaN where unknown.
+
+        World frame: z up, the floor at z = 0, y away from the camera, the origin on the floor under it.
+        """
+        pose = self.people[number].pose_3d
+        if self.world is None:
+            return np.full_like(pose, np.nan)
+        return self.world.to_world(pose + self.world.roots[number][:, None]).astype(np.float32)
 
     @property
     def intrinsic(self) -> np.ndarray:

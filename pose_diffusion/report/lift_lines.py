@@ -15,7 +15,15 @@ _SHOWN = 8  # people, recordings, cameras in full
 
 def lines(lifted: LiftedFile) -> list[str]:
     """Each 'subject   what there is to say'."""
-    told = [("input", lifted.found), *_images(lifted), _camera(lifted), _rate(lifted), *_people(lifted), *_model(lifted)]
+    told = [
+        ("input", lifted.found),
+        *_images(lifted),
+        _camera(lifted),
+        _rate(lifted),
+        *_people(lifted),
+        *_world(lifted),
+        *_model(lifted),
+    ]
     if lifted.skipped:
         told.append(("left out", f"{len(lifted.skipped)} files or sequences, the first: {lifted.skipped[0]}"))
     rate = lifted.poses / max(lifted.seconds, 1e-9)
@@ -70,6 +78,13 @@ def _person(person: LiftedPerson) -> str:
     if never:
         parts.append(f"never {', '.join(never)}: those are guesses")
     return "; ".join(parts)
+
+
+def _world(lifted: LiftedFile) -> Iterator[tuple[str, str]]:
+    for recording in lifted.recordings[:_SHOWN]:
+        where = f"{recording.name}: " if len(lifted.recordings) > 1 else ""
+        text = recording.world.summary() if recording.world else "no place of anybody is known"
+        yield "world", f"{where}{text}; the camera is taken to stand still"
 
 
 def _model(lifted: LiftedFile) -> Iterator[tuple[str, str]]:

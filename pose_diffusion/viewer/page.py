@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.skeleton import EDGES, JOINTS, LEFT, N_JOINTS, RIGHT
-from pose_diffusion.inference.lifted import LiftedPerson, LiftedRecording
+from pose_diffusion.inference.lifted import LiftedFile, LiftedPerson, LiftedRecording
 from pose_diffusion.pages.render import render_page
-from pose_diffusion.storage.files import publish_bytes
+from pose_diffusion.storage.files import join, publish_bytes
 from pose_diffusion.viewer import marks
 from pose_diffusion.viewer import video as videos
 from pose_diffusion.viewer.packing import pack
@@ -37,6 +38,27 @@ def write(
     """
     shown = None if video is None else videos.describe(video, os.fspath(path))
     publish_bytes(os.fspath(path), render(recording, shown, world, ground).encode())
+
+
+def write_pages(lifted: LiftedFile, folder: Path, published: str, video: str = "") -> list[str]:
+    """Writes a page a recording into a local folder, and returns their names: view.html, or view 0.html, view 1.html, ...
+
+    published: the folder that the pages will be in at last, where they look for the video. Raises InputError as `write` does,
+    and for a video of several recordings.
+    """
+    several = len(lifted.recordings) > 1
+    if video and several:
+        raise InputError(f"{video}: the input has {len(lifted.recordings)} recordings, expected the one that the video is of")
+    names = []
+    for number, recording in enumerate(lifted.recordings):
+        name = f"view {number}.html" if several else "view.html"
+        shown = videos.describe(video, join(published, name)) if video else None
+        world = recording.world
+        joints = None if world is None else [recording.joints_world(place) for place in range(len(recording.people))]
+        ground = "" if world is None else f"{world.summary().capitalize()}. The camera is taken to stand still."
+        (folder / name).write_text(render(recording, shown, joints, ground), encoding="utf-8")
+        names.append(name)
+    return names
 
 
 def render(
