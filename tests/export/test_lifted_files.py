@@ -18,6 +18,7 @@ from pose_diffusion.export import lifted_arrays, lifted_files
 from pose_diffusion.geometry.camera import Camera
 from pose_diffusion.geometry.skeleton import JOINTS
 from pose_diffusion.inference.lifted import LiftedFile, LiftedPerson, LiftedRecording
+from pose_diffusion.inference.placing import placed
 
 ARRAYS = ("frame", "time", "pose_3d", "root_3d", "spread", "pose_2d", "seen")
 
@@ -50,7 +51,13 @@ def config(lifted: LiftedFile, output: Path | str = "", *formats: str) -> Config
 
 def write(lifted: LiftedFile, output: Path, *formats: str) -> list[str]:
     settings = config(lifted, output, *formats)
-    return lifted_files.write(lifted, settings, lifted_files.output_folder(settings))
+    return lifted_files.write(lifted, settings, lifted_files.output_folder(settings), pages)
+
+
+def pages(lifted: LiftedFile, folder: Path) -> list[str]:
+    """Stands in for `viewer.write_pages`."""
+    (folder / "view.html").write_text("a page")
+    return ["view.html"]
 
 
 def arrays(path: Path) -> list[dict[str, np.ndarray]]:
@@ -83,7 +90,7 @@ def test_the_arrays_say_joints_units_camera_and_model(lifted: LiftedFile, tmp_pa
         assert stored["joints"].tolist() == list(JOINTS) and stored["people"].tolist() == ["person 0", "person 1"]
         assert stored["fps"].tolist() == [25] and stored["image_size"].tolist() == [[1280, 720]]
         assert stored["camera_assumed"].tolist() == [True]
-    assert set(about["units"]) == set(ARRAYS)
+    assert set(about["units"]) == {*ARRAYS, "world"}
     assert about["model"]["content_hash"] == "abc123"
     [recording] = about["recordings"]
     assert recording["camera_assumed"] and not recording["fps_assumed"]
@@ -110,6 +117,33 @@ def test_a_table_names_its_columns_and_places_people_where_they_stand(lifted: Li
     last, one = rows[-1], lifted.recordings[0].people[1]
     assert (last["frame"], last["time"], last["person"], last["recording"]) == ("3", "0.12", "person 1", "clip")
     assert float(last["RWrist_y"]) == pytest.approx(one.joints_3d[-1, 16, 1], abs=1e-6)
+
+
+def test_joints_in_the_world_are_in_both_files_with_how_up_is_known(lifted: LiftedFile, tmp_path: Path) -> None:
+    recording = placed(lifted.recordings[0], tilt=10)
+    write(replace(lifted, recordings=(recording,)), tmp_path)
+    with np.load(tmp_path / "poses.npz") as stored:
+        about = json.loads(str(stored["about"]))
+        for number in (0, 1):
+            np.testing.assert_array_equal(stored[f"person{number}/world"], recording.joints_world(number))
+    rows = tensor_values(pq.read_table(tmp_path / "poses.parquet")["world"])
+    np.testing.assert_array_equal(rows, np.concatenate([recording.joints_world(number) for number in (0, 1)]))
+    assert about["recordings"][0]["world"]["up_from"] == "given"
+    assert about["recordings"][0]["world"]["tilt_degrees"] == pytest.approx(10)
+
+
+def test_without_a_world_its_joints_are_unknown(lifted: LiftedFile, tmp_path: Path) -> None:
+    write(lifted, tmp_path)
+    with np.load(tmp_path / "poses.npz") as stored:
+        assert np.isnan(stored["person0/world"]).all()
+        assert json.loads(str(stored["about"]))["recordings"][0]["world"] is None
+
+
+@pytest.mark.parametrize("keys", [{"view": True}, {"video": "clip.mp4"}, {"format": ["npz", "html"]}])
+def test_a_page_is_written_where_it_is_asked_for(lifted: LiftedFile, tmp_path: Path, keys: dict) -> None:
+    settings = Config(lift=LiftConfig(input=lifted.path, output=str(tmp_path), **keys))
+    assert str(tmp_path / "view.html") in lifted_files.write(lifted, settings, str(tmp_path), pages)
+    assert "view.html" in json.loads((tmp_path / "lift.json").read_text())["files"]
 
 
 def test_the_folder_is_by_default_beside_the_input(lifted: LiftedFile, tmp_path: Path) -> None:

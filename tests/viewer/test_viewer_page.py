@@ -16,8 +16,9 @@ from browser import Page
 from recordings import on_the_ground, person, recording
 
 from pose_diffusion.errors import InputError
-from pose_diffusion.inference.lifted import LiftedRecording
-from pose_diffusion.viewer import write
+from pose_diffusion.inference.lifted import LiftedFile, LiftedRecording
+from pose_diffusion.inference.placing import placed
+from pose_diffusion.viewer import write, write_pages
 from pose_diffusion.viewer.page import assumptions
 
 HOSTILE = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'> {{data}} \u2028 &amp; 1"
@@ -214,6 +215,20 @@ def test_names_run_no_script_and_make_no_markup(folder: Path, shown: Callable[..
     page = shown(folder / "hostile.html")
     assert page.evaluate("[window.hacked === undefined, document.querySelectorAll('img').length]") == [True, 0]
     assert page.evaluate("document.querySelector('#people tbody label').textContent").strip() == HOSTILE  # type: ignore[union-attr]
+
+
+def test_a_page_of_each_recording_is_written_in_the_world_where_that_is_known(tmp_path: Path) -> None:
+    walk, turn = placed(recording(), tilt=5), recording(name="turn")
+    lifted = LiftedFile("clip.json", (walk, turn), "AlphaPose results", (), "the model", {}, 1.0)
+    assert write_pages(lifted, tmp_path, "out") == ["view 0.html", "view 1.html"]
+    assert "looking down by 5 degrees" in (tmp_path / "view 0.html").read_text()
+    assert "Unknown: 3D is in the camera" in (tmp_path / "view 1.html").read_text()
+
+
+def test_a_video_of_several_recordings_is_refused(tmp_path: Path) -> None:
+    lifted = LiftedFile("clip.json", (recording(), recording(name="turn")), "AlphaPose results", (), "the model", {}, 1.0)
+    with pytest.raises(InputError, match="has 2 recordings"):
+        write_pages(lifted, tmp_path, "out", "clip.mp4")
 
 
 def test_a_world_of_another_shape_is_refused(folder: Path) -> None:
