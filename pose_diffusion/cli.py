@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from pose_diffusion import storage
+from pose_diffusion import pretrained, storage
 from pose_diffusion.config import Config, SourceName, lift_arguments, loading
 from pose_diffusion.distributed.cluster.causes import one_line
 from pose_diffusion.distributed.cluster.preflight import preflight
@@ -142,18 +142,21 @@ def import_official(config: Config) -> None:
 
 
 def quickstart(config: Config) -> None:
-    """The whole path in a few minutes on synthetic motion: shards, a small model, lifted test poses and the table of errors."""
+    """Lifts a sample with the shipped model, then takes synthetic motion the whole path: shards, a small model, its errors."""
     from pose_diffusion.distributed.infer.driver import infer
     from pose_diffusion.distributed.prepare.driver import prepare
     from pose_diffusion.distributed.train.driver import train
     from pose_diffusion.report.table import table
 
+    log.info("1 of 4: lifting %s with the model that comes with the package", pretrained.SAMPLE)
+    sample = config.lift.model_copy(update={"input": str(pretrained.SAMPLE)})
+    lift(config.model_copy(update={"lift": sample, "infer": config.infer.model_copy(update={"bundle": ""})}))
     with ray_cluster(config, dashboard=True):
-        log.info("1 of 3: synthetic motion -> GMM pose shards in %s", config.prepare.output)
+        log.info("2 of 4: synthetic motion -> GMM pose shards in %s", config.prepare.output)
         prepare(config)
-        log.info("2 of 3: training the lifter, then the denoiser, in %s", config.train.output)
+        log.info("3 of 4: training the lifter, then the denoiser, in %s", config.train.output)
         train(config)
-        log.info("3 of 3: lifting the test subjects, which training never saw, into %s", config.infer.output)
+        log.info("4 of 4: lifting the test subjects, which training never saw, into %s", config.infer.output)
         print(table(infer(config)))
     log.info("report: %s", storage.join(config.infer.output, "report.html"))
     log.info("pictures of the worst, median and best poses: %s", storage.join(config.infer.output, "poses.png"))
@@ -170,7 +173,7 @@ VERBS = {
     "report": Verb(report, ("report", "ray")),
     "export": Verb(export, ("export",)),
     "import_official": Verb(import_official, ("official", "model", "diffusion")),
-    "quickstart": Verb(quickstart, ("prepare", "synthetic", "data", "model", "diffusion", "train", "infer", "ray")),
+    "quickstart": Verb(quickstart, ("lift", "prepare", "synthetic", "data", "model", "diffusion", "train", "infer", "ray")),
 }
 
 

@@ -11,6 +11,8 @@ from pose_diffusion.errors import InputError
 
 NAME = "video-small"
 FOLDER = Path(__file__).resolve().parent / NAME
+SAMPLE = Path(__file__).resolve().parent / "sample" / "alphapose-results.json"
+"""Keypoints to try it on, of 1280 x 720 pixels: in AlphaPose's layout, made from motion capture by a simulated camera."""
 _WEIGHTS = "video.safetensors"
 
 
