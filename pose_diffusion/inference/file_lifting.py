@@ -38,6 +38,7 @@ from pose_diffusion.runtime.process import configure_runtime
 from pose_diffusion.runtime.progress import Progress
 
 log = logging.getLogger(__name__)
+_NEAREST_M = 0.1  # of a joint to the camera
 
 
 @dataclass(frozen=True)
@@ -166,15 +167,28 @@ class _Lifter:
     def person(self, sequence: PoseSequence, found: Estimate) -> LiftedPerson:
         seen = np.ones(sequence.mixture.shape[:2], bool) if sequence.confidence is None else sequence.confidence > 0
         assert found.root_3d is not None  # there is a camera, stated or assumed
+        pose_3d = list(found.poses.values())[-1].float().numpy()
         return LiftedPerson(
             name=sequence.subject or "person 0",
             frame=sequence.frame.astype(np.int64),
             pose_2d=to_pixels(found.pose_2d.numpy(), sequence.width, sequence.height),
             seen=seen,
-            pose_3d=list(found.poses.values())[-1].float().numpy(),
+            pose_3d=pose_3d,
             spread=found.spread_mm.float().numpy() * np.float32(self.infer.spread_scale / 1000),
-            root_3d=found.root_3d.float().numpy(),
+            root_3d=in_front(found.root_3d.float().numpy(), pose_3d, sequence),
         )
+
+
+def in_front(root: np.ndarray, pose: np.ndarray, sequence: PoseSequence) -> np.ndarray:
+    """Roots (T, 3) that leave no joint behind the camera: where one does, the pose (T, 17, 3) does not fit the image, as of
+    people upside down, and the root is interpolated between frames where it fits. As they are where it fits nowhere.
+    """
+    good = root[:, 2] + pose[..., 2].min(1) > _NEAREST_M
+    if good.all() or not good.any():
+        return root
+    log.warning("lift: %s: %d poses do not fit the image; where they stand is interpolated", sequence.where, (~good).sum())
+    frame = sequence.frame
+    return np.stack([np.interp(frame, frame[good], axis[good]) for axis in root.T], 1).astype(np.float32)
 
 
 def _lift_all(lifter: _Lifter, clips: Sequence[LazySequence], skip: bool) -> tuple[tuple[LiftedRecording, ...], list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from pose_diffusion.distributed.infer.shard_lifter import ShardLifter, Task
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.camera import Camera, to_screen
 from pose_diffusion.inference.bundle_folder import content_hash
-from pose_diffusion.inference.file_lifting import lift_file
-from tests.data.poses import write_folder
+from pose_diffusion.inference.file_lifting import in_front, lift_file
+from tests.data.poses import sequence, write_folder
 from tests.data.sources.motion.mocap_files import motion, write_bvh
 from tests.distributed.archives import write_bundle
 from tests.keypoint_files import SIZE, write_alphapose
@@ -87,6 +88,21 @@ def test_a_rig_that_the_input_states_is_known_and_people_have_recordings_of_thei
     assert not any(recording.camera_assumed or recording.fps_assumed for recording in recordings)
     assert {recording.fps for recording in recordings} == {50}
     assert recordings[0].camera != Camera.from_field_of_view(60, 1000, 1002)
+
+
+def test_a_root_behind_the_camera_is_interpolated_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    clip = replace(sequence(rows=4), frame=np.array([0, 1, 2, 4], np.int32))
+    root = np.array([[0, 0, 4], [0, 0, 5], [9, 9, -2], [3, 0, 8]], np.float32)
+    found = in_front(root, np.zeros((4, 17, 3), np.float32), clip)
+    np.testing.assert_allclose(found, [[0, 0, 4], [0, 0, 5], [1, 0, 6], [3, 0, 8]], rtol=1e-6)
+    assert "1 poses do not fit the image" in caplog.text
+
+
+def test_roots_that_fit_nowhere_or_everywhere_stay() -> None:
+    pose = np.zeros((2, 17, 3), np.float32)
+    for depth in (-1.0, 3.0):
+        root = np.array([[0, 0, depth], [1, 0, depth]], np.float32)
+        np.testing.assert_array_equal(in_front(root, pose, sequence(rows=2)), root)
 
 
 def test_one_person_can_be_chosen_by_number(shipped: Path, tmp_path: Path) -> None:
