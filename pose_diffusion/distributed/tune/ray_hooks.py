@@ -73,7 +73,7 @@ class Prune(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: ray.tune.experiment.Trial, result: dict) -> str:
         id = trial.config["trial"]
-        if "mpjpe" in result:
+        if self.search.config.tune.mode == "sampling":
             self.search.measured(id, result["mpjpe"], result["seconds"])
         elif self._judge(id, self.search.hear(id)) == TrialScheduler.STOP:
             self.search.prune(id)
