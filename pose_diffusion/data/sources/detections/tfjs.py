@@ -72,15 +72,12 @@ def recognise(sample: Sample) -> Seen | None:
     content = sample.json
     if isinstance(content, dict):
         content = content["frames"] if "frames" in content else content if _is_frame(content) else list(content.values())
-    entry = next((entry for entry in content if entry), None) if isinstance(content, list) else content
-    while isinstance(entry, list) and entry and not _is_keypoints(entry):
-        entry = entry[0]
-    keypoints = entry
-    if isinstance(entry, dict):
-        pose = next(iter(dicts(entry.get("poses"))), entry)
+    keypoints = content
+    while isinstance(keypoints, list) and not _is_keypoints(keypoints):
+        keypoints = next(filter(None, keypoints), None)
+    if isinstance(keypoints, dict):
+        pose = next(iter(dicts(keypoints.get("poses"))), keypoints)
         keypoints = _unwrapped(pose).get("keypoints")
-    elif isinstance(content, list) and _is_keypoints(content):
-        keypoints = content
     if not _is_keypoints(keypoints) or not _FEWEST <= len(keypoints) <= len(COCO_17.joints):
         return None
     named = "part" if "part" in keypoints[0] else "name"

@@ -58,8 +58,9 @@ def test_poses_of_each_form_are_recognised_and_come_back(tmp_path: Path, form: s
 
 
 @pytest.mark.parametrize("content", [tfjs_pose(ONE[0]), tfjs_pose(ONE[0])["keypoints"], [tfjs_pose(ONE[0])]])
-def test_a_file_of_one_pose_is_one_frame(tmp_path: Path, content: object) -> None:
+def test_a_file_of_one_pose_is_recognised_and_is_one_frame(tmp_path: Path, content: object) -> None:
     write_json(tmp_path / "clip.json", content)
+    assert recognise(str(tmp_path), all_recognisers(), SOURCES).source == "tfjs"
     (found,) = read(tmp_path)
     np.testing.assert_allclose(pixels(found), COCO_17.positions(ONE[:1, :, :2]), atol=0.01)
 
