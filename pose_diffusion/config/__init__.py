@@ -82,6 +82,7 @@ class Config(Section):
     alphapose: ArchiveConfig = ArchiveConfig()
     mmpose: ArchiveConfig = ArchiveConfig()
     mediapipe: ArchiveConfig = ArchiveConfig()
+    tfjs: ArchiveConfig = ArchiveConfig()
     detectron2: ArchiveConfig = ArchiveConfig()
     videopose3d: ArchiveConfig = ArchiveConfig()
     deeplabcut: DeepLabCutConfig = DeepLabCutConfig()

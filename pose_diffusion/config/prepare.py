@@ -16,6 +16,7 @@ SourceName = Literal[
     "alphapose",
     "mmpose",
     "mediapipe",
+    "tfjs",
     "detectron2",
     "videopose3d",
     "deeplabcut",

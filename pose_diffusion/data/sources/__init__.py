@@ -28,6 +28,7 @@ from pose_diffusion.data.sources.detections import (
     mmpose,
     openpose,
     sleap,
+    tfjs,
     videopose3d,
     yolo,
 )
@@ -60,6 +61,7 @@ SOURCES: dict[SourceName, SourceModule] = {
     "alphapose": alphapose,
     "mmpose": mmpose,
     "mediapipe": mediapipe,
+    "tfjs": tfjs,
     "detectron2": detectron2,
     "videopose3d": videopose3d,
     "deeplabcut": deeplabcut,

@@ -45,6 +45,7 @@ def auto(path: Path | str, source: str = "auto") -> Config:
             "alphapose",
             "mmpose",
             "mediapipe",
+            "tfjs",
             "table",
             "videopose3d",
             "deeplabcut",

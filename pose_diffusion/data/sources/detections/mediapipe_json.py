@@ -27,7 +27,7 @@ from pose_diffusion.geometry.layouts import MEDIAPIPE_33, simplified
 
 _JOINTS = len(MEDIAPIPE_33.joints)
 _PLACES = {simplified(joint): place for place, joint in enumerate(MEDIAPIPE_33.joints)}
-_FRAME = ("frame", "frame_number", "frame_index", "frame_id", "frame_idx", "frameNum", "frameNumber", "frameIndex")
+FRAME_KEYS = ("frame", "frame_number", "frame_index", "frame_id", "frame_idx", "frameNum", "frameNumber", "frameIndex")
 _LANDMARKS = ("landmarks", "pose_landmarks", "poseLandmarks", "landmark")
 _VISIBILITY = ("visibility", "score", "confidence", "v")
 _IDENTITY = ("id", "name", "index", "landmark_id")
@@ -89,6 +89,9 @@ def frame_of_landmarks(entry: Any) -> str | None:
             return "frames of 'people' with 'landmarks'"
         if {"0", "32"} <= set(entry) and isinstance(entry["0"], dict) and "visibility" in entry["0"]:
             return "frames of landmarks '0' to '32'"
+        first = next(iter(entry.values()), None)
+        if isinstance(first, dict) and "visibility" in first and _by_name(entry):
+            return f"frames of landmarks by their names, such as '{next(iter(entry))}'"
         return "frames of 33 'keypoints' with names" if _is_tfjs(entry) else None
     if isinstance(entry, list) and entry and all(map(_is_tfjs, entry)):
         return "frames of poses with 33 'keypoints'"
@@ -111,7 +114,7 @@ def _frame(entry: Any, index: int, where: str) -> tuple[int, list]:
     """A frame's number and its people."""
     if not isinstance(entry, dict):
         return index, _people(entry, where)
-    key = next((key for key in _FRAME if key in entry), None)
+    key = next((key for key in FRAME_KEYS if key in entry), None)
     number = index if key is None else parsing.frame_number(entry[key], where)
     if "people" in entry:
         return number, parsing.field(entry, "people", list, where)

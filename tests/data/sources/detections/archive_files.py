@@ -184,6 +184,27 @@ def mediapipe_tfjs(folder: Path, points: np.ndarray) -> None:
     write_json(folder / "clip.json", {"fileName": "clip.mp4", "ticksPerSecond": 25, "frames": frames})
 
 
+def tfjs_pose(person: np.ndarray, **more: object) -> dict:
+    """A person as MoveNet of pose-detection gives it."""
+    names = [joint.replace(" ", "_") for joint in COCO_17.joints]
+    points = [{"y": y, "x": x, "score": c, "name": name} for name, (x, y, c) in zip(names, person.tolist(), strict=True)]
+    return {"keypoints": points, "score": 0.8} | more
+
+
+def posenet_pose(person: np.ndarray) -> dict:
+    """A person as the older package posenet gives it."""
+    parts = [joint.title().replace(" ", "") for joint in COCO_17.joints]
+    points = [
+        {"score": c, "part": part[0].lower() + part[1:], "position": {"x": x, "y": y}}
+        for part, (x, y, c) in zip(parts, person.tolist(), strict=True)
+    ]
+    return {"score": 0.8, "keypoints": points}
+
+
+def tfjs(folder: Path, points: np.ndarray) -> None:
+    write_json(folder / "clip.json", [[tfjs_pose(person) for person in frame] for frame in points])
+
+
 def label_line(person: np.ndarray, *rest: object, confidence: bool = True) -> str:
     """A person in pixels as save_txt writes it. rest: what stands behind the joints."""
     unit = person / [WIDTH, HEIGHT, 1]
@@ -314,6 +335,7 @@ FORMATS: dict[str, tuple[str, Layout, Callable[[Path, np.ndarray], None]]] = {
     "mediapipe table": ("mediapipe", MEDIAPIPE_33, mediapipe_table),
     "mediapipe long table": ("mediapipe", MEDIAPIPE_33, mediapipe_long_table),
     "mediapipe tfjs": ("mediapipe", MEDIAPIPE_33, mediapipe_tfjs),
+    "tfjs": ("tfjs", COCO_17, tfjs),
     "yolo labels": ("yolo", COCO_17, yolo_labels),
     "yolo json": ("yolo", COCO_17, yolo_json),
     "detectron2": ("detectron2", COCO_17, detectron2),

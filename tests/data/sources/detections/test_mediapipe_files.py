@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from pose_diffusion.data.sequence import PoseSequence
+from pose_diffusion.data.sources import SOURCES, all_recognisers
+from pose_diffusion.data.sources.recognise import recognise
 from pose_diffusion.errors import InputError
 from pose_diffusion.geometry.layouts import COCO_17, MEDIAPIPE_33
 from pose_diffusion.geometry.skeleton import JOINTS
@@ -275,6 +277,7 @@ JSON_FORMS = {
     "people": lambda t, p: {"frame": t, "people": [{"landmarks": _points(p)}]},
     "ids": lambda t, p: {"frame_number": t, "landmarks": [point | {"id": n} for n, point in enumerate(_points(p))]},
     "names": lambda t, p: {"frame_index": t, "landmarks": dict(zip(NAMES, _points(p), strict=True))},
+    "names alone": lambda t, p: {name.upper(): point for name, point in zip(NAMES, _points(p), strict=True)},
     "keys": lambda t, p: {str(n): point for n, point in enumerate(_points(p))},
     "protobuf": lambda t, p: {"frame": t, "pose_landmarks": {"landmark": _points(p)}},
     "holistic": lambda t, p: {"poseLandmarks": _points(p), "faceLandmarks": [], "leftHandLandmarks": None},
@@ -285,8 +288,9 @@ JSON_FORMS = {
 
 
 @pytest.mark.parametrize("form", JSON_FORMS)
-def test_json_of_each_form_is_landmarks(tmp_path: Path, form: str) -> None:
+def test_json_of_each_form_is_recognised_and_read_as_landmarks(tmp_path: Path, form: str) -> None:
     write_json(tmp_path / "clip.json", [JSON_FORMS[form](t, person) for t, person in enumerate(SHARES)])
+    assert recognise(str(tmp_path), all_recognisers(), SOURCES).source == "mediapipe"
     found = one(tmp_path)
     assert found.frame.tolist() == [0, 1, 2, 3, 4]
     np.testing.assert_allclose(pixels(found), MEDIAPIPE_33.positions(ONE[..., :2]), atol=0.01)
