@@ -8,7 +8,7 @@ turns about z with a camera that is panned.
 
 Up is `estimate_up`'s from the motion, or the user's tilt and roll. Where the motion cannot tell, the camera is taken for level.
 The floor is under the tenth percentile of the lower ankle's height, by the height of an ankle. Each root is smoothed in time
-(`smooth_root`): first alone, from which come up and the floor, then with feet that stand on that floor.
+(`smooth_root`): first alone, from which come up and the floor, then with feet that do not slide where they stand on it.
 
 Everything is in proportion to the roots' distances, which are those of the focal length: with an assumed one, lengths of the
 world's paths and the camera's height are wrong as the focal length is.
@@ -101,7 +101,7 @@ def place(people: Sequence[Person], tilt: float | None = None, roll: float = 0.0
     """The world of the people of one still camera.
 
     tilt: degrees by which the camera looks down, None to find up in the motion. roll: degrees by which upright things are
-    turned clockwise in the image, where a tilt is given. contacts: hold standing feet on the floor when the roots are smoothed.
+    turned clockwise in the image, where a tilt is given. contacts: keep standing feet from sliding when the roots are smoothed.
     Raises InputError for other shapes, times that do not ascend, angles no camera has, and where nobody has a pose.
     """
     tracks = [_track(number, person) for number, person in enumerate(people)]
