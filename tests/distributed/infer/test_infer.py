@@ -155,7 +155,7 @@ def test_from_and_to_s3_gives_the_same_files(bundle: str, archive: Path, lifted:
         assert storage.sha256(f"{s3_bucket}/out/predictions/{name}") == hashes(lifted[0])[name]
 
 
-@pytest.mark.parametrize("key", ["bundle", "input", "output"])
+@pytest.mark.parametrize("key", ["input", "output"])
 def test_a_folder_that_is_not_given_is_named(bundle: str, archive: Path, tmp_path: Path, key: str) -> None:
     with pytest.raises(InputError, match=f"key 'infer.{key}'"):
         infer(settings(bundle, archive, tmp_path, f"infer.{key}="))
