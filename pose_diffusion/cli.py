@@ -149,8 +149,7 @@ def quickstart(config: Config) -> None:
     from pose_diffusion.report.table import table
 
     log.info("1 of 4: lifting %s with the model that comes with the package", pretrained.SAMPLE)
-    sample = config.lift.model_copy(update={"input": str(pretrained.SAMPLE)})
-    lift(config.model_copy(update={"lift": sample, "infer": config.infer.model_copy(update={"bundle": ""})}))
+    lift(_of_sample(config))
     with ray_cluster(config, dashboard=True):
         log.info("2 of 4: synthetic motion -> GMM pose shards in %s", config.prepare.output)
         prepare(config)
@@ -239,6 +238,11 @@ def show(table: RenderableType) -> None:
 def shown_paths(paths: Sequence[str]) -> str:
     """The paths where they are few, else how many."""
     return ", ".join(paths) if len(paths) <= _MOST_PATHS else f"{len(paths)} files, the first: {paths[0]}"
+
+
+def _of_sample(config: Config) -> Config:
+    """The settings by which `lift` lifts the sample with the shipped model, whatever the rest of the config trains on."""
+    return Config(lift=config.lift.model_copy(update={"input": str(pretrained.SAMPLE)}))
 
 
 def _open(page: str) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from pose_diffusion import cli
 from pose_diffusion.cli import VERBS, Verb, exit_code
+from pose_diffusion.config import loading
 from pose_diffusion.errors import InputError, RunError
 from tests.keypoint_files import write_alphapose
 
@@ -40,6 +41,14 @@ def test_a_table_in_a_log_is_as_wide_as_it_needs(capsys, monkeypatch):
 
 def test_a_job_that_ends_well_exits_with_0():
     assert run(lambda config: None) == 0
+
+
+def test_the_quickstart_lifts_its_sample_with_the_shipped_model_whatever_it_trains(repository, tmp_path, capsys):
+    config = loading.load(str(repository / "configs" / "quickstart.yaml"), root=str(tmp_path))
+    assert cli.lift(cli._of_sample(config)) == 0
+    written = tmp_path / "runs" / "quickstart" / "sample_3d"
+    assert {path.name for path in written.iterdir()} == {"lift.json", "poses.npz", "view.html"}
+    assert "240 frames, 0 to 239" in capsys.readouterr().out
 
 
 def test_bad_input_exits_with_2_and_one_line(capsys):
